@@ -2432,22 +2432,20 @@ TEXT ·sinhF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3968(SB), Z21
 	VPBROADCASTQ mathConstants<>+4000(SB), Z20
 	VPBROADCASTQ mathConstants<>+1632(SB), Z19
-	VPBROADCASTQ mathConstants<>+3168(SB), Z18
-	VPBROADCASTQ mathConstants<>+2784(SB), Z17
-	VPBROADCASTQ mathConstants<>+3648(SB), Z16
-	VPBROADCASTQ mathConstants<>+4032(SB), Z15
+	VPBROADCASTQ mathConstants<>+2784(SB), Z18
+	VPBROADCASTQ mathConstants<>+3648(SB), Z17
+	VPBROADCASTQ mathConstants<>+4032(SB), Z16
+	VPBROADCASTQ mathConstants<>+4064(SB), Z15
 	VPBROADCASTQ mathConstants<>+4096(SB), Z14
-	VPBROADCASTQ mathConstants<>+4064(SB), Z13
-	VPBROADCASTQ mathConstants<>+4128(SB), Z12
-	VPBROADCASTQ mathConstants<>+4160(SB), Z11
+	VPBROADCASTQ mathConstants<>+3168(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
 
 loop:
 	VCVTPS2PD    (SI)(AX*4), Z0
-	VPANDQ       Z17, Z0, Z1
-	VMINPD       Z1, Z16, Z2
+	VPANDQ       Z18, Z0, Z1
+	VMINPD       Z1, Z17, Z2
 	VMOVAPS      Z31, Z3
 	VFMADD231PD  Z29, Z2, Z3
 	VSUBPD       Z31, Z3, Z3
@@ -2465,41 +2463,37 @@ loop:
 	VADDPD       Z2, Z30, Z2
 	VSUBPD       Z30, Z3, Z3
 	VSCALEFPD    Z3, Z2, Z3
-	VMINPD       Z1, Z15, Z2
-	VMINPD       Z2, Z13, Z4
-	VMAXPD       Z4, Z14, Z4
-	VMOVAPS      Z31, Z5
-	VFMADD231PD  Z29, Z4, Z5
-	VSUBPD       Z31, Z5, Z6
-	VFNMADD231PD Z28, Z6, Z4
-	VFNMADD231PD Z27, Z6, Z4
-	VMOVAPS      Z25, Z6
-	VFMADD231PD  Z4, Z26, Z6
-	VFMADD213PD  Z24, Z4, Z6
-	VFMADD213PD  Z23, Z4, Z6
-	VFMADD213PD  Z22, Z4, Z6
-	VFMADD213PD  Z21, Z4, Z6
-	VFMADD213PD  Z20, Z4, Z6
-	VMULPD       Z4, Z4, Z7
-	VFMADD231PD  Z6, Z7, Z4
-	VPADDQ       Z12, Z5, Z5
-	VPSLLQ       $0x34, Z5, Z5
-	VPADDQ       Z30, Z5, Z5
-	VSUBPD       Z19, Z5, Z6
-	VFMADD231PD  Z5, Z4, Z6
-	VADDPD       Z6, Z6, Z6
-	VPANDQ       Z18, Z2, Z2
-	VPORQ        Z2, Z6, Z2
-	VADDPD       Z30, Z2, Z6
-	VDIVPD       Z6, Z2, Z6
-	VADDPD       Z6, Z2, Z6
-	VMULPD       Z6, Z19, Z6
-	VCMPPD       $0x01, Z11, Z1, K1
-	VBLENDMPD    Z6, Z3, K1, Z6
-	VPANDQ       Z18, Z0, Z0
-	VPORQ        Z0, Z6, Z0
-	VCVTPD2PS    Z0, Y6
-	VMOVUPS      Y6, (DI)(AX*4)
+	VMINPD       Z1, Z16, Z2
+	VMOVAPS      Z31, Z4
+	VFMADD231PD  Z29, Z2, Z4
+	VSUBPD       Z31, Z4, Z5
+	VFNMADD231PD Z28, Z5, Z2
+	VFNMADD231PD Z27, Z5, Z2
+	VMOVAPS      Z25, Z5
+	VFMADD231PD  Z2, Z26, Z5
+	VFMADD213PD  Z24, Z2, Z5
+	VFMADD213PD  Z23, Z2, Z5
+	VFMADD213PD  Z22, Z2, Z5
+	VFMADD213PD  Z21, Z2, Z5
+	VFMADD213PD  Z20, Z2, Z5
+	VMULPD       Z2, Z2, Z6
+	VFMADD231PD  Z5, Z6, Z2
+	VPADDQ       Z15, Z4, Z4
+	VPSLLQ       $0x34, Z4, Z4
+	VPADDQ       Z30, Z4, Z4
+	VSUBPD       Z19, Z4, Z5
+	VFMADD231PD  Z4, Z2, Z5
+	VADDPD       Z5, Z5, Z5
+	VADDPD       Z30, Z5, Z4
+	VDIVPD       Z4, Z5, Z4
+	VADDPD       Z4, Z5, Z4
+	VMULPD       Z4, Z19, Z4
+	VCMPPD       $0x01, Z14, Z1, K1
+	VBLENDMPD    Z4, Z3, K1, Z4
+	VPANDQ       Z13, Z0, Z0
+	VPORQ        Z0, Z4, Z0
+	VCVTPD2PS    Z0, Y4
+	VMOVUPS      Y4, (DI)(AX*4)
 	ADDQ         $0x08, AX
 	CMPQ         AX, R9
 	JLE          loop
@@ -2512,8 +2506,8 @@ tail:
 	BZHIQ        R9, R10, R10
 	KMOVQ        R10, K7
 	VCVTPS2PD.Z  (SI)(AX*4), K7, Z0
-	VPANDQ       Z17, Z0, Z1
-	VMINPD       Z1, Z16, Z2
+	VPANDQ       Z18, Z0, Z1
+	VMINPD       Z1, Z17, Z2
 	VMOVAPS      Z31, Z3
 	VFMADD231PD  Z29, Z2, Z3
 	VSUBPD       Z31, Z3, Z3
@@ -2531,41 +2525,37 @@ tail:
 	VADDPD       Z2, Z30, Z2
 	VSUBPD       Z30, Z3, Z3
 	VSCALEFPD    Z3, Z2, Z3
-	VMINPD       Z1, Z15, Z2
-	VMINPD       Z2, Z13, Z4
-	VMAXPD       Z4, Z14, Z4
-	VMOVAPS      Z31, Z5
-	VFMADD231PD  Z29, Z4, Z5
-	VSUBPD       Z31, Z5, Z6
-	VFNMADD231PD Z28, Z6, Z4
-	VFNMADD231PD Z27, Z6, Z4
-	VMOVAPS      Z25, Z6
-	VFMADD231PD  Z4, Z26, Z6
-	VFMADD213PD  Z24, Z4, Z6
-	VFMADD213PD  Z23, Z4, Z6
-	VFMADD213PD  Z22, Z4, Z6
-	VFMADD213PD  Z21, Z4, Z6
-	VFMADD213PD  Z20, Z4, Z6
-	VMULPD       Z4, Z4, Z7
-	VFMADD231PD  Z6, Z7, Z4
-	VPADDQ       Z12, Z5, Z5
-	VPSLLQ       $0x34, Z5, Z5
-	VPADDQ       Z30, Z5, Z5
-	VSUBPD       Z19, Z5, Z6
-	VFMADD231PD  Z5, Z4, Z6
-	VADDPD       Z6, Z6, Z6
-	VPANDQ       Z18, Z2, Z2
-	VPORQ        Z2, Z6, Z2
-	VADDPD       Z30, Z2, Z6
-	VDIVPD       Z6, Z2, Z6
-	VADDPD       Z6, Z2, Z6
-	VMULPD       Z6, Z19, Z6
-	VCMPPD       $0x01, Z11, Z1, K1
-	VBLENDMPD    Z6, Z3, K1, Z6
-	VPANDQ       Z18, Z0, Z0
-	VPORQ        Z0, Z6, Z0
-	VCVTPD2PS    Z0, Y6
-	VMOVDQU32    Y6, K7, (DI)(AX*4)
+	VMINPD       Z1, Z16, Z2
+	VMOVAPS      Z31, Z4
+	VFMADD231PD  Z29, Z2, Z4
+	VSUBPD       Z31, Z4, Z5
+	VFNMADD231PD Z28, Z5, Z2
+	VFNMADD231PD Z27, Z5, Z2
+	VMOVAPS      Z25, Z5
+	VFMADD231PD  Z2, Z26, Z5
+	VFMADD213PD  Z24, Z2, Z5
+	VFMADD213PD  Z23, Z2, Z5
+	VFMADD213PD  Z22, Z2, Z5
+	VFMADD213PD  Z21, Z2, Z5
+	VFMADD213PD  Z20, Z2, Z5
+	VMULPD       Z2, Z2, Z6
+	VFMADD231PD  Z5, Z6, Z2
+	VPADDQ       Z15, Z4, Z4
+	VPSLLQ       $0x34, Z4, Z4
+	VPADDQ       Z30, Z4, Z4
+	VSUBPD       Z19, Z4, Z5
+	VFMADD231PD  Z4, Z2, Z5
+	VADDPD       Z5, Z5, Z5
+	VADDPD       Z30, Z5, Z4
+	VDIVPD       Z4, Z5, Z4
+	VADDPD       Z4, Z5, Z4
+	VMULPD       Z4, Z19, Z4
+	VCMPPD       $0x01, Z14, Z1, K1
+	VBLENDMPD    Z4, Z3, K1, Z4
+	VPANDQ       Z13, Z0, Z0
+	VPORQ        Z0, Z4, Z0
+	VCVTPD2PS    Z0, Y4
+	VMOVDQU32    Y4, K7, (DI)(AX*4)
 	ADDQ         R9, AX
 
 done:
@@ -2586,6 +2576,7 @@ TEXT ·sinhF32AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3776(SB), Y10
 	VMOVUPS mathConstants<>+3808(SB), Y9
 	VMOVUPS mathConstants<>+3840(SB), Y8
+	VMOVUPS mathConstants<>+3872(SB), Y7
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -2602,7 +2593,7 @@ loop:
 	VFNMADD231PD Y10, Y3, Y2
 	VMOVAPS      Y8, Y4
 	VFMADD231PD  Y2, Y9, Y4
-	VFMADD213PD  mathConstants<>+3872(SB), Y2, Y4
+	VFMADD213PD  Y7, Y2, Y4
 	VFMADD213PD  mathConstants<>+3904(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+3936(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+3968(SB), Y2, Y4
@@ -2624,42 +2615,36 @@ loop:
 	VMULPD       Y5, Y4, Y5
 	VMOVUPS      mathConstants<>+4032(SB), Y4
 	VMINPD       Y1, Y4, Y4
-	VMOVUPS      mathConstants<>+4064(SB), Y2
-	VMINPD       Y4, Y2, Y2
-	VMOVUPS      mathConstants<>+4096(SB), Y3
-	VMAXPD       Y2, Y3, Y3
 	VMOVAPS      Y15, Y2
-	VFMADD231PD  Y12, Y3, Y2
-	VSUBPD       Y15, Y2, Y6
-	VFNMADD231PD Y11, Y6, Y3
-	VFNMADD231PD Y10, Y6, Y3
-	VMOVAPS      Y8, Y6
-	VFMADD231PD  Y3, Y9, Y6
-	VFMADD213PD  mathConstants<>+3872(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+3904(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+3936(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+3968(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+4000(SB), Y3, Y6
-	VMULPD       Y3, Y3, Y7
-	VFMADD231PD  Y6, Y7, Y3
-	VPADDQ       mathConstants<>+4128(SB), Y2, Y2
+	VFMADD231PD  Y12, Y4, Y2
+	VSUBPD       Y15, Y2, Y3
+	VFNMADD231PD Y11, Y3, Y4
+	VFNMADD231PD Y10, Y3, Y4
+	VMOVAPS      Y8, Y3
+	VFMADD231PD  Y4, Y9, Y3
+	VFMADD213PD  Y7, Y4, Y3
+	VFMADD213PD  mathConstants<>+3904(SB), Y4, Y3
+	VFMADD213PD  mathConstants<>+3936(SB), Y4, Y3
+	VFMADD213PD  mathConstants<>+3968(SB), Y4, Y3
+	VFMADD213PD  mathConstants<>+4000(SB), Y4, Y3
+	VMULPD       Y4, Y4, Y6
+	VFMADD231PD  Y3, Y6, Y4
+	VPADDQ       mathConstants<>+4064(SB), Y2, Y2
 	VPSLLQ       $0x34, Y2, Y2
 	VPADDQ       Y14, Y2, Y2
-	VSUBPD       Y13, Y2, Y6
-	VFMADD231PD  Y2, Y3, Y6
-	VADDPD       Y6, Y6, Y6
-	VPAND        mathConstants<>+3168(SB), Y4, Y4
-	VPOR         Y4, Y6, Y4
-	VADDPD       Y14, Y4, Y6
-	VDIVPD       Y6, Y4, Y6
-	VADDPD       Y6, Y4, Y6
-	VMULPD       Y6, Y13, Y6
-	VCMPPD       $0x01, mathConstants<>+4160(SB), Y1, Y1
-	VBLENDVPD    Y1, Y6, Y5, Y6
+	VSUBPD       Y13, Y2, Y3
+	VFMADD231PD  Y2, Y4, Y3
+	VADDPD       Y3, Y3, Y3
+	VADDPD       Y14, Y3, Y2
+	VDIVPD       Y2, Y3, Y2
+	VADDPD       Y2, Y3, Y2
+	VMULPD       Y2, Y13, Y2
+	VCMPPD       $0x01, mathConstants<>+4096(SB), Y1, Y1
+	VBLENDVPD    Y1, Y2, Y5, Y2
 	VPAND        mathConstants<>+3168(SB), Y0, Y0
-	VPOR         Y0, Y6, Y0
-	VCVTPD2PSY   Y0, X6
-	VMOVUPS      X6, (DI)(AX*4)
+	VPOR         Y0, Y2, Y0
+	VCVTPD2PSY   Y0, X2
+	VMOVUPS      X2, (DI)(AX*4)
 	ADDQ         $0x04, AX
 	CMPQ         AX, R9
 	JLE          loop
@@ -2688,7 +2673,7 @@ TEXT ·coshF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3936(SB), Z20
 	VPBROADCASTQ mathConstants<>+3968(SB), Z19
 	VPBROADCASTQ mathConstants<>+4000(SB), Z18
-	VPBROADCASTQ mathConstants<>+4192(SB), Z17
+	VPBROADCASTQ mathConstants<>+4128(SB), Z17
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -2812,7 +2797,7 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y14, Y3, Y3
 	VMULPD       Y3, Y2, Y3
-	VMOVUPS      mathConstants<>+4192(SB), Y2
+	VMOVUPS      mathConstants<>+4128(SB), Y2
 	VDIVPD       Y3, Y2, Y2
 	VADDPD       Y2, Y3, Y2
 	VCVTPD2PSY   Y2, X3
@@ -2833,7 +2818,7 @@ TEXT ·tanhF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTD mathConstants<>+96(SB), Z31
 	VPBROADCASTD mathConstants<>+352(SB), Z30
-	VPBROADCASTD mathConstants<>+4224(SB), Z29
+	VPBROADCASTD mathConstants<>+4160(SB), Z29
 	VPBROADCASTD mathConstants<>+2016(SB), Z28
 	VPBROADCASTD mathConstants<>+544(SB), Z27
 	VPBROADCASTD mathConstants<>+64(SB), Z26
@@ -2844,9 +2829,9 @@ TEXT ·tanhF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTD mathConstants<>+256(SB), Z21
 	VPBROADCASTD mathConstants<>+288(SB), Z20
 	VPBROADCASTD mathConstants<>+320(SB), Z19
-	VPBROADCASTD mathConstants<>+4256(SB), Z18
+	VPBROADCASTD mathConstants<>+4192(SB), Z18
 	VPBROADCASTD mathConstants<>+384(SB), Z17
-	VPBROADCASTD mathConstants<>+4288(SB), Z16
+	VPBROADCASTD mathConstants<>+4224(SB), Z16
 	XORL         AX, AX
 	SUBQ         $0x10, R9
 	JL           tail
@@ -2937,7 +2922,7 @@ TEXT ·tanhF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+96(SB), Y15
 	VMOVUPS mathConstants<>+352(SB), Y14
-	VMOVUPS mathConstants<>+4224(SB), Y13
+	VMOVUPS mathConstants<>+4160(SB), Y13
 	VMOVUPS mathConstants<>+2016(SB), Y12
 	VMOVUPS mathConstants<>+544(SB), Y11
 	VMOVUPS mathConstants<>+64(SB), Y10
@@ -2972,10 +2957,10 @@ loop:
 	VPADDD       Y14, Y2, Y2
 	VSUBPS       Y14, Y2, Y3
 	VFMADD231PS  Y1, Y2, Y3
-	VADDPS       mathConstants<>+4256(SB), Y3, Y1
+	VADDPS       mathConstants<>+4192(SB), Y3, Y1
 	VDIVPS       Y1, Y3, Y1
 	VMULPS       mathConstants<>+384(SB), Y3, Y3
-	VCMPPS       $0x01, mathConstants<>+4288(SB), Y1, Y2
+	VCMPPS       $0x01, mathConstants<>+4224(SB), Y1, Y2
 	VMOVAPS      Y3, Y4
 	VFNMADD231PS Y1, Y3, Y4
 	VBLENDVPS    Y2, Y4, Y1, Y4
@@ -2997,7 +2982,7 @@ TEXT ·asinhF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
-	VPBROADCASTQ mathConstants<>+4320(SB), Z29
+	VPBROADCASTQ mathConstants<>+4256(SB), Z29
 	VPBROADCASTQ mathConstants<>+2784(SB), Z28
 	VPBROADCASTQ mathConstants<>+1536(SB), Z27
 	VPBROADCASTQ mathConstants<>+1472(SB), Z26
@@ -3170,7 +3155,7 @@ TEXT ·asinhF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+4320(SB), Y13
+	VMOVUPS mathConstants<>+4256(SB), Y13
 	VMOVUPS mathConstants<>+2784(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -3257,7 +3242,7 @@ TEXT ·acoshF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
-	VPBROADCASTQ mathConstants<>+4320(SB), Z29
+	VPBROADCASTQ mathConstants<>+4256(SB), Z29
 	VPBROADCASTQ mathConstants<>+1920(SB), Z28
 	VPBROADCASTQ mathConstants<>+1536(SB), Z27
 	VPBROADCASTQ mathConstants<>+1472(SB), Z26
@@ -3425,7 +3410,7 @@ TEXT ·acoshF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+4320(SB), Y13
+	VMOVUPS mathConstants<>+4256(SB), Y13
 	VMOVUPS mathConstants<>+1920(SB), Y12
 	VMOVUPS mathConstants<>+1536(SB), Y11
 	XORL    AX, AX
@@ -3747,14 +3732,14 @@ TEXT ·cbrtF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPBROADCASTQ mathConstants<>+1504(SB), Z30
 	VPBROADCASTQ mathConstants<>+2784(SB), Z29
-	VPBROADCASTQ mathConstants<>+4352(SB), Z28
-	VPBROADCASTQ mathConstants<>+4384(SB), Z27
-	VPBROADCASTQ mathConstants<>+4448(SB), Z26
-	VPBROADCASTQ mathConstants<>+4416(SB), Z25
-	VPBROADCASTQ mathConstants<>+4480(SB), Z24
-	VPBROADCASTQ mathConstants<>+4512(SB), Z23
-	VPBROADCASTQ mathConstants<>+4576(SB), Z22
-	VPBROADCASTQ mathConstants<>+4544(SB), Z21
+	VPBROADCASTQ mathConstants<>+4288(SB), Z28
+	VPBROADCASTQ mathConstants<>+4320(SB), Z27
+	VPBROADCASTQ mathConstants<>+4384(SB), Z26
+	VPBROADCASTQ mathConstants<>+4352(SB), Z25
+	VPBROADCASTQ mathConstants<>+4416(SB), Z24
+	VPBROADCASTQ mathConstants<>+4448(SB), Z23
+	VPBROADCASTQ mathConstants<>+4512(SB), Z22
+	VPBROADCASTQ mathConstants<>+4480(SB), Z21
 	VPBROADCASTQ mathConstants<>+1984(SB), Z20
 	VPXORQ       Z19, Z19, Z19
 	VPBROADCASTQ mathConstants<>+3168(SB), Z18
@@ -3867,11 +3852,11 @@ TEXT ·cbrtF32AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VMOVUPS mathConstants<>+1504(SB), Y14
 	VMOVUPS mathConstants<>+2784(SB), Y13
-	VMOVUPS mathConstants<>+4352(SB), Y12
-	VMOVUPS mathConstants<>+4384(SB), Y11
-	VMOVUPS mathConstants<>+4448(SB), Y10
-	VMOVUPS mathConstants<>+4416(SB), Y9
-	VMOVUPS mathConstants<>+4480(SB), Y8
+	VMOVUPS mathConstants<>+4288(SB), Y12
+	VMOVUPS mathConstants<>+4320(SB), Y11
+	VMOVUPS mathConstants<>+4384(SB), Y10
+	VMOVUPS mathConstants<>+4352(SB), Y9
+	VMOVUPS mathConstants<>+4416(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -3887,7 +3872,7 @@ loop:
 	VPSRLQ      $0x20, Y4, Y5
 	VPOR        Y14, Y5, Y5
 	VSUBPD      Y14, Y5, Y5
-	VFMADD213PD mathConstants<>+4512(SB), Y8, Y5
+	VFMADD213PD mathConstants<>+4448(SB), Y8, Y5
 	VPSLLQ      $0x20, Y5, Y5
 	VMULPD      Y5, Y5, Y6
 	VMULPD      Y5, Y6, Y6
@@ -3905,8 +3890,8 @@ loop:
 	VADDPD      Y4, Y5, Y4
 	VDIVPD      Y4, Y7, Y4
 	VMULPD      Y4, Y6, Y4
-	VBLENDVPD   Y3, mathConstants<>+4544(SB), Y15, Y3
-	VBLENDVPD   Y2, mathConstants<>+4576(SB), Y3, Y3
+	VBLENDVPD   Y3, mathConstants<>+4480(SB), Y15, Y3
+	VBLENDVPD   Y2, mathConstants<>+4512(SB), Y3, Y3
 	VMULPD      Y3, Y4, Y3
 	VCMPPD      $0x01, mathConstants<>+1984(SB), Y1, Y4
 	VPXOR       Y2, Y2, Y2
@@ -3932,13 +3917,13 @@ TEXT ·erfF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+4640(SB), Z30
+	VPBROADCASTQ mathConstants<>+4576(SB), Z30
 	VPBROADCASTQ mathConstants<>+3168(SB), Z29
 	VPBROADCASTQ mathConstants<>+3712(SB), Z28
 	VPBROADCASTQ mathConstants<>+2784(SB), Z27
-	VPBROADCASTQ mathConstants<>+4608(SB), Z26
-	VPBROADCASTQ mathConstants<>+4672(SB), Z25
-	VPBROADCASTQ mathConstants<>+4064(SB), Z24
+	VPBROADCASTQ mathConstants<>+4544(SB), Z26
+	VPBROADCASTQ mathConstants<>+4640(SB), Z25
+	VPBROADCASTQ mathConstants<>+4608(SB), Z24
 	VPBROADCASTQ mathConstants<>+3680(SB), Z23
 	VPBROADCASTQ mathConstants<>+3744(SB), Z22
 	VPBROADCASTQ mathConstants<>+3776(SB), Z21
@@ -3949,12 +3934,12 @@ TEXT ·erfF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3936(SB), Z16
 	VPBROADCASTQ mathConstants<>+3968(SB), Z15
 	VPBROADCASTQ mathConstants<>+4000(SB), Z14
-	VPBROADCASTQ mathConstants<>+4704(SB), Z13
-	VPBROADCASTQ mathConstants<>+4736(SB), Z12
-	VPBROADCASTQ mathConstants<>+4768(SB), Z11
-	VPBROADCASTQ mathConstants<>+4800(SB), Z10
-	VPBROADCASTQ mathConstants<>+4832(SB), Z9
-	VPBROADCASTQ mathConstants<>+4864(SB), Z8
+	VPBROADCASTQ mathConstants<>+4672(SB), Z13
+	VPBROADCASTQ mathConstants<>+4704(SB), Z12
+	VPBROADCASTQ mathConstants<>+4736(SB), Z11
+	VPBROADCASTQ mathConstants<>+4768(SB), Z10
+	VPBROADCASTQ mathConstants<>+4800(SB), Z9
+	VPBROADCASTQ mathConstants<>+4832(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -3993,25 +3978,25 @@ loop:
 	VFMADD213PD      Z10, Z5, Z3
 	VFMADD213PD      Z9, Z5, Z3
 	VFMADD213PD      Z8, Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4864(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+4896(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+4928(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+4960(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+4992(SB), Z5, Z3
 	VMULPD           Z3, Z4, Z3
 	VFMADD132PD.BCST mathConstants<>+1664(SB), Z31, Z2
 	VDIVPD           Z2, Z3, Z2
 	VSUBPD           Z2, Z31, Z2
 	VMINPD           Z1, Z31, Z3
 	VMULPD           Z3, Z3, Z4
-	VPBROADCASTQ     mathConstants<>+5056(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5024(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5024(SB), Z4, Z6
+	VFMADD231PD.BCST mathConstants<>+4992(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5056(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5088(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5120(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5152(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5184(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5216(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5248(SB), Z4, Z6
 	VFMADD213PD      Z3, Z3, Z6
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -4065,25 +4050,25 @@ tail:
 	VFMADD213PD      Z10, Z5, Z3
 	VFMADD213PD      Z9, Z5, Z3
 	VFMADD213PD      Z8, Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4864(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+4896(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+4928(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+4960(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+4992(SB), Z5, Z3
 	VMULPD           Z3, Z4, Z3
 	VFMADD132PD.BCST mathConstants<>+1664(SB), Z31, Z2
 	VDIVPD           Z2, Z3, Z2
 	VSUBPD           Z2, Z31, Z2
 	VMINPD           Z1, Z31, Z3
 	VMULPD           Z3, Z3, Z4
-	VPBROADCASTQ     mathConstants<>+5056(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5024(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5024(SB), Z4, Z6
+	VFMADD231PD.BCST mathConstants<>+4992(SB), Z4, Z6
+	VFMADD213PD.BCST mathConstants<>+5056(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5088(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5120(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5152(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5184(SB), Z4, Z6
 	VFMADD213PD.BCST mathConstants<>+5216(SB), Z4, Z6
-	VFMADD213PD.BCST mathConstants<>+5248(SB), Z4, Z6
 	VFMADD213PD      Z3, Z3, Z6
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -4107,12 +4092,12 @@ TEXT ·erfF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VMOVUPS mathConstants<>+3712(SB), Y14
-	VMOVUPS mathConstants<>+4640(SB), Y13
+	VMOVUPS mathConstants<>+4576(SB), Y13
 	VMOVUPS mathConstants<>+3168(SB), Y12
 	VMOVUPS mathConstants<>+2784(SB), Y11
-	VMOVUPS mathConstants<>+4608(SB), Y10
-	VMOVUPS mathConstants<>+4672(SB), Y9
-	VMOVUPS mathConstants<>+4064(SB), Y8
+	VMOVUPS mathConstants<>+4544(SB), Y10
+	VMOVUPS mathConstants<>+4640(SB), Y9
+	VMOVUPS mathConstants<>+4608(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -4156,9 +4141,10 @@ loop:
 	VPADDQ       Y15, Y6, Y6
 	VMULPD       Y6, Y7, Y6
 	VMULPD       Y6, Y15, Y6
-	VMOVUPS      mathConstants<>+4736(SB), Y7
+	VMOVUPS      mathConstants<>+4704(SB), Y7
 	VMOVAPS      Y7, Y3
-	VFMADD231PD  mathConstants<>+4704(SB), Y5, Y3
+	VFMADD231PD  mathConstants<>+4672(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+4736(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+4768(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+4800(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+4832(SB), Y5, Y3
@@ -4166,22 +4152,21 @@ loop:
 	VFMADD213PD  mathConstants<>+4896(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+4928(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+4960(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+4992(SB), Y5, Y3
 	VMULPD       Y3, Y6, Y3
 	VFMADD132PD  mathConstants<>+1664(SB), Y15, Y2
 	VDIVPD       Y2, Y3, Y2
 	VSUBPD       Y2, Y15, Y2
 	VMINPD       Y1, Y15, Y3
 	VMULPD       Y3, Y3, Y6
-	VMOVUPS      mathConstants<>+5056(SB), Y5
+	VMOVUPS      mathConstants<>+5024(SB), Y5
 	VMOVAPS      Y5, Y7
-	VFMADD231PD  mathConstants<>+5024(SB), Y6, Y7
+	VFMADD231PD  mathConstants<>+4992(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+5056(SB), Y6, Y7
 	VFMADD213PD  mathConstants<>+5088(SB), Y6, Y7
 	VFMADD213PD  mathConstants<>+5120(SB), Y6, Y7
 	VFMADD213PD  mathConstants<>+5152(SB), Y6, Y7
 	VFMADD213PD  mathConstants<>+5184(SB), Y6, Y7
 	VFMADD213PD  mathConstants<>+5216(SB), Y6, Y7
-	VFMADD213PD  mathConstants<>+5248(SB), Y6, Y7
 	VFMADD213PD  Y3, Y3, Y7
 	VCMPPD       $0x01, Y1, Y15, Y1
 	VCMPPD       $0x03, Y0, Y0, Y3
@@ -4206,15 +4191,15 @@ TEXT ·erfcF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+5312(SB), Z30
-	VPBROADCASTQ mathConstants<>+4640(SB), Z29
+	VPBROADCASTQ mathConstants<>+5280(SB), Z30
+	VPBROADCASTQ mathConstants<>+4576(SB), Z29
 	VPBROADCASTQ mathConstants<>+3712(SB), Z28
 	VPBROADCASTQ mathConstants<>+1664(SB), Z27
 	VPBROADCASTQ mathConstants<>+2784(SB), Z26
-	VPBROADCASTQ mathConstants<>+5280(SB), Z25
+	VPBROADCASTQ mathConstants<>+5248(SB), Z25
 	VPBROADCASTQ mathConstants<>+3168(SB), Z24
-	VPBROADCASTQ mathConstants<>+4672(SB), Z23
-	VPBROADCASTQ mathConstants<>+4064(SB), Z22
+	VPBROADCASTQ mathConstants<>+4640(SB), Z23
+	VPBROADCASTQ mathConstants<>+4608(SB), Z22
 	VPBROADCASTQ mathConstants<>+3680(SB), Z21
 	VPBROADCASTQ mathConstants<>+3744(SB), Z20
 	VPBROADCASTQ mathConstants<>+3776(SB), Z19
@@ -4225,10 +4210,10 @@ TEXT ·erfcF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3936(SB), Z14
 	VPBROADCASTQ mathConstants<>+3968(SB), Z13
 	VPBROADCASTQ mathConstants<>+4000(SB), Z12
-	VPBROADCASTQ mathConstants<>+4704(SB), Z11
-	VPBROADCASTQ mathConstants<>+4736(SB), Z10
-	VPBROADCASTQ mathConstants<>+4768(SB), Z9
-	VPBROADCASTQ mathConstants<>+4800(SB), Z8
+	VPBROADCASTQ mathConstants<>+4672(SB), Z11
+	VPBROADCASTQ mathConstants<>+4704(SB), Z10
+	VPBROADCASTQ mathConstants<>+4736(SB), Z9
+	VPBROADCASTQ mathConstants<>+4768(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -4266,12 +4251,12 @@ loop:
 	VFMADD231PD      Z5, Z11, Z3
 	VFMADD213PD      Z9, Z5, Z3
 	VFMADD213PD      Z8, Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4800(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+4832(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+4864(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+4896(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+4928(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+4960(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+4992(SB), Z5, Z3
 	VMULPD           Z3, Z4, Z3
 	VFMADD213PD      Z31, Z27, Z2
 	VDIVPD           Z2, Z3, Z2
@@ -4282,15 +4267,15 @@ loop:
 	VPBROADCASTQ     mathConstants<>+3328(SB), Z4
 	VMAXPD           Z2, Z4, Z4
 	VMULPD           Z4, Z4, Z2
-	VPBROADCASTQ     mathConstants<>+5056(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5024(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5024(SB), Z2, Z6
+	VFMADD231PD.BCST mathConstants<>+4992(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5056(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5088(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5120(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5152(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5184(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5216(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5248(SB), Z2, Z6
 	VFMADD213PD      Z4, Z4, Z6
 	VSUBPD           Z6, Z31, Z6
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -4342,12 +4327,12 @@ tail:
 	VFMADD231PD      Z5, Z11, Z3
 	VFMADD213PD      Z9, Z5, Z3
 	VFMADD213PD      Z8, Z5, Z3
+	VFMADD213PD.BCST mathConstants<>+4800(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+4832(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+4864(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+4896(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+4928(SB), Z5, Z3
 	VFMADD213PD.BCST mathConstants<>+4960(SB), Z5, Z3
-	VFMADD213PD.BCST mathConstants<>+4992(SB), Z5, Z3
 	VMULPD           Z3, Z4, Z3
 	VFMADD213PD      Z31, Z27, Z2
 	VDIVPD           Z2, Z3, Z2
@@ -4358,15 +4343,15 @@ tail:
 	VPBROADCASTQ     mathConstants<>+3328(SB), Z4
 	VMAXPD           Z2, Z4, Z4
 	VMULPD           Z4, Z4, Z2
-	VPBROADCASTQ     mathConstants<>+5056(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5024(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5024(SB), Z2, Z6
+	VFMADD231PD.BCST mathConstants<>+4992(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5056(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5088(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5120(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5152(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5184(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5216(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5248(SB), Z2, Z6
 	VFMADD213PD      Z4, Z4, Z6
 	VSUBPD           Z6, Z31, Z6
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -4389,11 +4374,11 @@ TEXT ·erfcF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VMOVUPS mathConstants<>+3712(SB), Y14
-	VMOVUPS mathConstants<>+5312(SB), Y13
-	VMOVUPS mathConstants<>+4640(SB), Y12
+	VMOVUPS mathConstants<>+5280(SB), Y13
+	VMOVUPS mathConstants<>+4576(SB), Y12
 	VMOVUPS mathConstants<>+1664(SB), Y11
 	VMOVUPS mathConstants<>+2784(SB), Y10
-	VMOVUPS mathConstants<>+5280(SB), Y9
+	VMOVUPS mathConstants<>+5248(SB), Y9
 	VMOVUPS mathConstants<>+3168(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -4409,9 +4394,9 @@ loop:
 	VADDPD       Y12, Y2, Y5
 	VDIVPD       Y5, Y4, Y5
 	VPXOR        Y8, Y3, Y3
-	VMOVUPS      mathConstants<>+4064(SB), Y4
+	VMOVUPS      mathConstants<>+4608(SB), Y4
 	VMINPD       Y3, Y4, Y4
-	VMOVUPS      mathConstants<>+4672(SB), Y3
+	VMOVUPS      mathConstants<>+4640(SB), Y3
 	VMAXPD       Y4, Y3, Y3
 	VMOVAPS      Y14, Y4
 	VFMADD231PD  mathConstants<>+3680(SB), Y3, Y4
@@ -4441,9 +4426,10 @@ loop:
 	VPADDQ       Y15, Y6, Y6
 	VMULPD       Y6, Y7, Y6
 	VMULPD       Y6, Y15, Y6
-	VMOVUPS      mathConstants<>+4736(SB), Y7
+	VMOVUPS      mathConstants<>+4704(SB), Y7
 	VMOVAPS      Y7, Y3
-	VFMADD231PD  mathConstants<>+4704(SB), Y5, Y3
+	VFMADD231PD  mathConstants<>+4672(SB), Y5, Y3
+	VFMADD213PD  mathConstants<>+4736(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+4768(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+4800(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+4832(SB), Y5, Y3
@@ -4451,7 +4437,6 @@ loop:
 	VFMADD213PD  mathConstants<>+4896(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+4928(SB), Y5, Y3
 	VFMADD213PD  mathConstants<>+4960(SB), Y5, Y3
-	VFMADD213PD  mathConstants<>+4992(SB), Y5, Y3
 	VMULPD       Y3, Y6, Y3
 	VFMADD213PD  Y15, Y11, Y2
 	VDIVPD       Y2, Y3, Y2
@@ -4462,15 +4447,15 @@ loop:
 	VMOVUPS      mathConstants<>+3328(SB), Y3
 	VMAXPD       Y2, Y3, Y3
 	VMULPD       Y3, Y3, Y2
-	VMOVUPS      mathConstants<>+5056(SB), Y5
+	VMOVUPS      mathConstants<>+5024(SB), Y5
 	VMOVAPS      Y5, Y7
-	VFMADD231PD  mathConstants<>+5024(SB), Y2, Y7
+	VFMADD231PD  mathConstants<>+4992(SB), Y2, Y7
+	VFMADD213PD  mathConstants<>+5056(SB), Y2, Y7
 	VFMADD213PD  mathConstants<>+5088(SB), Y2, Y7
 	VFMADD213PD  mathConstants<>+5120(SB), Y2, Y7
 	VFMADD213PD  mathConstants<>+5152(SB), Y2, Y7
 	VFMADD213PD  mathConstants<>+5184(SB), Y2, Y7
 	VFMADD213PD  mathConstants<>+5216(SB), Y2, Y7
-	VFMADD213PD  mathConstants<>+5248(SB), Y2, Y7
 	VFMADD213PD  Y3, Y3, Y7
 	VSUBPD       Y7, Y15, Y7
 	VCMPPD       $0x03, Y0, Y0, Y3
@@ -4683,8 +4668,8 @@ TEXT ·siluF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPBROADCASTQ mathConstants<>+3712(SB), Z30
 	VPBROADCASTQ mathConstants<>+3168(SB), Z29
-	VPBROADCASTQ mathConstants<>+4672(SB), Z28
-	VPBROADCASTQ mathConstants<>+4064(SB), Z27
+	VPBROADCASTQ mathConstants<>+4640(SB), Z28
+	VPBROADCASTQ mathConstants<>+4608(SB), Z27
 	VPBROADCASTQ mathConstants<>+3680(SB), Z26
 	VPBROADCASTQ mathConstants<>+3744(SB), Z25
 	VPBROADCASTQ mathConstants<>+3776(SB), Z24
@@ -4695,8 +4680,8 @@ TEXT ·siluF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3936(SB), Z19
 	VPBROADCASTQ mathConstants<>+3968(SB), Z18
 	VPBROADCASTQ mathConstants<>+4000(SB), Z17
-	VPBROADCASTQ mathConstants<>+4352(SB), Z16
-	VPBROADCASTQ mathConstants<>+5344(SB), Z15
+	VPBROADCASTQ mathConstants<>+4288(SB), Z16
+	VPBROADCASTQ mathConstants<>+5312(SB), Z15
 	VPXORQ       Z14, Z14, Z14
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -4787,8 +4772,8 @@ TEXT ·siluF32AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3712(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+3168(SB), Y13
-	VMOVUPS mathConstants<>+4672(SB), Y12
-	VMOVUPS mathConstants<>+4064(SB), Y11
+	VMOVUPS mathConstants<>+4640(SB), Y12
+	VMOVUPS mathConstants<>+4608(SB), Y11
 	VMOVUPS mathConstants<>+3680(SB), Y10
 	VMOVUPS mathConstants<>+3744(SB), Y9
 	VMOVUPS mathConstants<>+3776(SB), Y8
@@ -4830,9 +4815,9 @@ loop:
 	VPSLLQ       $0x34, Y4, Y4
 	VPADDQ       Y14, Y4, Y4
 	VMULPD       Y4, Y3, Y4
-	VMOVUPS      mathConstants<>+5344(SB), Y3
+	VMOVUPS      mathConstants<>+5312(SB), Y3
 	VMAXPD       Y0, Y3, Y3
-	VMOVUPS      mathConstants<>+4352(SB), Y0
+	VMOVUPS      mathConstants<>+4288(SB), Y0
 	VMINPD       Y3, Y0, Y0
 	VCMPPD       $0x01, mathConstants<>+1888(SB), Y0, Y3
 	VBLENDVPD    Y3, Y4, Y14, Y3
@@ -4858,14 +4843,14 @@ TEXT ·geluF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1632(SB), Z31
 	VPBROADCASTQ mathConstants<>+3168(SB), Z30
 	VPBROADCASTQ mathConstants<>+1440(SB), Z29
-	VPBROADCASTQ mathConstants<>+5312(SB), Z28
-	VPBROADCASTQ mathConstants<>+4640(SB), Z27
+	VPBROADCASTQ mathConstants<>+5280(SB), Z28
+	VPBROADCASTQ mathConstants<>+4576(SB), Z27
 	VPBROADCASTQ mathConstants<>+3712(SB), Z26
 	VPBROADCASTQ mathConstants<>+2784(SB), Z25
-	VPBROADCASTQ mathConstants<>+5376(SB), Z24
+	VPBROADCASTQ mathConstants<>+5344(SB), Z24
 	VPBROADCASTQ mathConstants<>+1600(SB), Z23
-	VPBROADCASTQ mathConstants<>+4672(SB), Z22
-	VPBROADCASTQ mathConstants<>+4064(SB), Z21
+	VPBROADCASTQ mathConstants<>+4640(SB), Z22
+	VPBROADCASTQ mathConstants<>+4608(SB), Z21
 	VPBROADCASTQ mathConstants<>+3680(SB), Z20
 	VPBROADCASTQ mathConstants<>+3744(SB), Z19
 	VPBROADCASTQ mathConstants<>+3776(SB), Z18
@@ -4876,8 +4861,8 @@ TEXT ·geluF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3936(SB), Z13
 	VPBROADCASTQ mathConstants<>+3968(SB), Z12
 	VPBROADCASTQ mathConstants<>+4000(SB), Z11
-	VPBROADCASTQ mathConstants<>+4704(SB), Z10
-	VPBROADCASTQ mathConstants<>+4736(SB), Z9
+	VPBROADCASTQ mathConstants<>+4672(SB), Z10
+	VPBROADCASTQ mathConstants<>+4704(SB), Z9
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -4916,6 +4901,7 @@ loop:
 	VMULPD           Z5, Z1, Z5
 	VMOVAPS          Z9, Z1
 	VFMADD231PD      Z6, Z10, Z1
+	VFMADD213PD.BCST mathConstants<>+4736(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+4768(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+4800(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+4832(SB), Z6, Z1
@@ -4923,7 +4909,6 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+4896(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+4928(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+4960(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+4992(SB), Z6, Z1
 	VMULPD           Z1, Z5, Z1
 	VFMADD132PD.BCST mathConstants<>+1664(SB), Z29, Z4
 	VDIVPD           Z4, Z1, Z4
@@ -4936,15 +4921,15 @@ loop:
 	VPANDQ           Z30, Z0, Z4
 	VPXORQ           Z4, Z2, Z4
 	VMULPD           Z4, Z4, Z2
-	VPBROADCASTQ     mathConstants<>+5056(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5024(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5024(SB), Z2, Z6
+	VFMADD231PD.BCST mathConstants<>+4992(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5056(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5088(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5120(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5152(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5184(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5216(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5248(SB), Z2, Z6
 	VFMADD213PD      Z4, Z4, Z6
 	VFMADD213PD      Z31, Z31, Z6
 	VMULPD           Z6, Z0, Z6
@@ -4995,6 +4980,7 @@ tail:
 	VMULPD           Z5, Z1, Z5
 	VMOVAPS          Z9, Z1
 	VFMADD231PD      Z6, Z10, Z1
+	VFMADD213PD.BCST mathConstants<>+4736(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+4768(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+4800(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+4832(SB), Z6, Z1
@@ -5002,7 +4988,6 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+4896(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+4928(SB), Z6, Z1
 	VFMADD213PD.BCST mathConstants<>+4960(SB), Z6, Z1
-	VFMADD213PD.BCST mathConstants<>+4992(SB), Z6, Z1
 	VMULPD           Z1, Z5, Z1
 	VFMADD132PD.BCST mathConstants<>+1664(SB), Z29, Z4
 	VDIVPD           Z4, Z1, Z4
@@ -5015,15 +5000,15 @@ tail:
 	VPANDQ           Z30, Z0, Z4
 	VPXORQ           Z4, Z2, Z4
 	VMULPD           Z4, Z4, Z2
-	VPBROADCASTQ     mathConstants<>+5056(SB), Z5
+	VPBROADCASTQ     mathConstants<>+5024(SB), Z5
 	VMOVAPS          Z5, Z6
-	VFMADD231PD.BCST mathConstants<>+5024(SB), Z2, Z6
+	VFMADD231PD.BCST mathConstants<>+4992(SB), Z2, Z6
+	VFMADD213PD.BCST mathConstants<>+5056(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5088(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5120(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5152(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5184(SB), Z2, Z6
 	VFMADD213PD.BCST mathConstants<>+5216(SB), Z2, Z6
-	VFMADD213PD.BCST mathConstants<>+5248(SB), Z2, Z6
 	VFMADD213PD      Z4, Z4, Z6
 	VFMADD213PD      Z31, Z31, Z6
 	VMULPD           Z6, Z0, Z6
@@ -5046,8 +5031,8 @@ TEXT ·geluF32AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3712(SB), Y14
 	VMOVUPS mathConstants<>+1440(SB), Y13
 	VMOVUPS mathConstants<>+3168(SB), Y12
-	VMOVUPS mathConstants<>+5312(SB), Y11
-	VMOVUPS mathConstants<>+4640(SB), Y10
+	VMOVUPS mathConstants<>+5280(SB), Y11
+	VMOVUPS mathConstants<>+4576(SB), Y10
 	VMOVUPS mathConstants<>+2784(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -5056,7 +5041,7 @@ TEXT ·geluF32AVX2(SB), NOSPLIT, $0-24
 loop:
 	VCVTPS2PD    (SI)(AX*4), Y0
 	VPAND        Y9, Y0, Y1
-	VMOVUPS      mathConstants<>+5376(SB), Y2
+	VMOVUPS      mathConstants<>+5344(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMULPD       mathConstants<>+1600(SB), Y2, Y1
 	VMULPD       Y2, Y2, Y3
@@ -5067,9 +5052,9 @@ loop:
 	VADDPD       Y10, Y4, Y6
 	VDIVPD       Y6, Y5, Y6
 	VPXOR        Y12, Y3, Y3
-	VMOVUPS      mathConstants<>+4064(SB), Y5
+	VMOVUPS      mathConstants<>+4608(SB), Y5
 	VMINPD       Y3, Y5, Y5
-	VMOVUPS      mathConstants<>+4672(SB), Y3
+	VMOVUPS      mathConstants<>+4640(SB), Y3
 	VMAXPD       Y5, Y3, Y3
 	VMOVAPS      Y14, Y5
 	VFMADD231PD  mathConstants<>+3680(SB), Y3, Y5
@@ -5099,9 +5084,10 @@ loop:
 	VPADDQ       Y13, Y7, Y7
 	VMULPD       Y7, Y8, Y7
 	VMULPD       Y7, Y2, Y7
-	VMOVUPS      mathConstants<>+4736(SB), Y2
+	VMOVUPS      mathConstants<>+4704(SB), Y2
 	VMOVAPS      Y2, Y8
-	VFMADD231PD  mathConstants<>+4704(SB), Y6, Y8
+	VFMADD231PD  mathConstants<>+4672(SB), Y6, Y8
+	VFMADD213PD  mathConstants<>+4736(SB), Y6, Y8
 	VFMADD213PD  mathConstants<>+4768(SB), Y6, Y8
 	VFMADD213PD  mathConstants<>+4800(SB), Y6, Y8
 	VFMADD213PD  mathConstants<>+4832(SB), Y6, Y8
@@ -5109,7 +5095,6 @@ loop:
 	VFMADD213PD  mathConstants<>+4896(SB), Y6, Y8
 	VFMADD213PD  mathConstants<>+4928(SB), Y6, Y8
 	VFMADD213PD  mathConstants<>+4960(SB), Y6, Y8
-	VFMADD213PD  mathConstants<>+4992(SB), Y6, Y8
 	VMULPD       Y8, Y7, Y8
 	VFMADD132PD  mathConstants<>+1664(SB), Y13, Y4
 	VDIVPD       Y4, Y8, Y4
@@ -5122,15 +5107,15 @@ loop:
 	VPAND        Y12, Y0, Y8
 	VPXOR        Y8, Y1, Y8
 	VMULPD       Y8, Y8, Y1
-	VMOVUPS      mathConstants<>+5056(SB), Y6
+	VMOVUPS      mathConstants<>+5024(SB), Y6
 	VMOVAPS      Y6, Y2
-	VFMADD231PD  mathConstants<>+5024(SB), Y1, Y2
+	VFMADD231PD  mathConstants<>+4992(SB), Y1, Y2
+	VFMADD213PD  mathConstants<>+5056(SB), Y1, Y2
 	VFMADD213PD  mathConstants<>+5088(SB), Y1, Y2
 	VFMADD213PD  mathConstants<>+5120(SB), Y1, Y2
 	VFMADD213PD  mathConstants<>+5152(SB), Y1, Y2
 	VFMADD213PD  mathConstants<>+5184(SB), Y1, Y2
 	VFMADD213PD  mathConstants<>+5216(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+5248(SB), Y1, Y2
 	VFMADD213PD  Y8, Y8, Y2
 	VFMADD213PD  Y15, Y15, Y2
 	VMULPD       Y2, Y0, Y2
@@ -5153,12 +5138,12 @@ TEXT ·geluTanhF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPBROADCASTQ mathConstants<>+3712(SB), Z30
-	VPBROADCASTQ mathConstants<>+5408(SB), Z29
+	VPBROADCASTQ mathConstants<>+5376(SB), Z29
 	VPBROADCASTQ mathConstants<>+2784(SB), Z28
-	VPBROADCASTQ mathConstants<>+5440(SB), Z27
-	VPBROADCASTQ mathConstants<>+5472(SB), Z26
-	VPBROADCASTQ mathConstants<>+4672(SB), Z25
-	VPBROADCASTQ mathConstants<>+4064(SB), Z24
+	VPBROADCASTQ mathConstants<>+5408(SB), Z27
+	VPBROADCASTQ mathConstants<>+5440(SB), Z26
+	VPBROADCASTQ mathConstants<>+4640(SB), Z25
+	VPBROADCASTQ mathConstants<>+4608(SB), Z24
 	VPBROADCASTQ mathConstants<>+3680(SB), Z23
 	VPBROADCASTQ mathConstants<>+3744(SB), Z22
 	VPBROADCASTQ mathConstants<>+3776(SB), Z21
@@ -5169,8 +5154,8 @@ TEXT ·geluTanhF32AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3936(SB), Z16
 	VPBROADCASTQ mathConstants<>+3968(SB), Z15
 	VPBROADCASTQ mathConstants<>+4000(SB), Z14
-	VPBROADCASTQ mathConstants<>+4352(SB), Z13
-	VPBROADCASTQ mathConstants<>+5344(SB), Z12
+	VPBROADCASTQ mathConstants<>+4288(SB), Z13
+	VPBROADCASTQ mathConstants<>+5312(SB), Z12
 	VPXORQ       Z11, Z11, Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -5270,12 +5255,12 @@ TEXT ·geluTanhF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VMOVUPS mathConstants<>+3712(SB), Y14
-	VMOVUPS mathConstants<>+5408(SB), Y13
+	VMOVUPS mathConstants<>+5376(SB), Y13
 	VMOVUPS mathConstants<>+2784(SB), Y12
-	VMOVUPS mathConstants<>+5440(SB), Y11
-	VMOVUPS mathConstants<>+5472(SB), Y10
-	VMOVUPS mathConstants<>+4672(SB), Y9
-	VMOVUPS mathConstants<>+4064(SB), Y8
+	VMOVUPS mathConstants<>+5408(SB), Y11
+	VMOVUPS mathConstants<>+5440(SB), Y10
+	VMOVUPS mathConstants<>+4640(SB), Y9
+	VMOVUPS mathConstants<>+4608(SB), Y8
 	VMOVUPS mathConstants<>+3680(SB), Y7
 	VMOVUPS mathConstants<>+3744(SB), Y6
 	VMOVUPS mathConstants<>+3776(SB), Y5
@@ -5320,9 +5305,9 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y15, Y3, Y3
 	VMULPD       Y3, Y4, Y3
-	VMOVUPS      mathConstants<>+5344(SB), Y4
+	VMOVUPS      mathConstants<>+5312(SB), Y4
 	VMAXPD       Y0, Y4, Y4
-	VMOVUPS      mathConstants<>+4352(SB), Y0
+	VMOVUPS      mathConstants<>+4288(SB), Y0
 	VMINPD       Y4, Y0, Y0
 	VCMPPD       $0x01, mathConstants<>+1888(SB), Y0, Y4
 	VBLENDVPD    Y4, Y3, Y15, Y4
@@ -5501,20 +5486,20 @@ TEXT ·powF32AVX512(SB), NOSPLIT, $0-40
 	VPBROADCASTQ mathConstants<>+1504(SB), Z26
 	VPBROADCASTQ mathConstants<>+1568(SB), Z25
 	VPBROADCASTQ mathConstants<>+1600(SB), Z24
-	VPBROADCASTQ mathConstants<>+5504(SB), Z23
-	VPBROADCASTQ mathConstants<>+5536(SB), Z22
-	VPBROADCASTQ mathConstants<>+5568(SB), Z21
-	VPBROADCASTQ mathConstants<>+5600(SB), Z20
-	VPBROADCASTQ mathConstants<>+5632(SB), Z19
-	VPBROADCASTQ mathConstants<>+5664(SB), Z18
-	VPBROADCASTQ mathConstants<>+5696(SB), Z17
-	VPBROADCASTQ mathConstants<>+5728(SB), Z16
-	VPBROADCASTQ mathConstants<>+5760(SB), Z15
-	VPBROADCASTQ mathConstants<>+5792(SB), Z14
-	VPBROADCASTQ mathConstants<>+5824(SB), Z13
-	VPBROADCASTQ mathConstants<>+5856(SB), Z12
-	VPBROADCASTQ mathConstants<>+5888(SB), Z11
-	VPBROADCASTQ mathConstants<>+5920(SB), Z10
+	VPBROADCASTQ mathConstants<>+5472(SB), Z23
+	VPBROADCASTQ mathConstants<>+5504(SB), Z22
+	VPBROADCASTQ mathConstants<>+5536(SB), Z21
+	VPBROADCASTQ mathConstants<>+5568(SB), Z20
+	VPBROADCASTQ mathConstants<>+5600(SB), Z19
+	VPBROADCASTQ mathConstants<>+5632(SB), Z18
+	VPBROADCASTQ mathConstants<>+5664(SB), Z17
+	VPBROADCASTQ mathConstants<>+5696(SB), Z16
+	VPBROADCASTQ mathConstants<>+5728(SB), Z15
+	VPBROADCASTQ mathConstants<>+5760(SB), Z14
+	VPBROADCASTQ mathConstants<>+5792(SB), Z13
+	VPBROADCASTQ mathConstants<>+5824(SB), Z12
+	VPBROADCASTQ mathConstants<>+5856(SB), Z11
+	VPBROADCASTQ mathConstants<>+5888(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -5640,8 +5625,8 @@ TEXT ·powF32AVX2(SB), NOSPLIT, $0-40
 	VMOVUPS mathConstants<>+1504(SB), Y10
 	VMOVUPS mathConstants<>+1568(SB), Y9
 	VMOVUPS mathConstants<>+1600(SB), Y8
-	VMOVUPS mathConstants<>+5504(SB), Y7
-	VMOVUPS mathConstants<>+5536(SB), Y6
+	VMOVUPS mathConstants<>+5472(SB), Y7
+	VMOVUPS mathConstants<>+5504(SB), Y6
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -5661,15 +5646,15 @@ loop:
 	VMULPD      Y0, Y0, Y3
 	VMOVAPS     Y6, Y4
 	VFMADD231PD Y3, Y7, Y4
+	VFMADD213PD mathConstants<>+5536(SB), Y3, Y4
 	VFMADD213PD mathConstants<>+5568(SB), Y3, Y4
 	VFMADD213PD mathConstants<>+5600(SB), Y3, Y4
-	VFMADD213PD mathConstants<>+5632(SB), Y3, Y4
 	VFMADD213PD Y2, Y4, Y0
 	VMULPD      Y0, Y1, Y0
 	VPAND       Y14, Y2, Y2
-	VCMPPD      $0x01, mathConstants<>+5664(SB), Y2, Y2
+	VCMPPD      $0x01, mathConstants<>+5632(SB), Y2, Y2
 	VPAND       Y14, Y0, Y1
-	VCMPPD      $0x01, mathConstants<>+5696(SB), Y1, Y1
+	VCMPPD      $0x01, mathConstants<>+5664(SB), Y1, Y1
 	VPAND       Y1, Y2, Y2
 	VPCMPEQD    Y1, Y1, Y1
 	VPXOR       Y2, Y1, Y1
@@ -5680,14 +5665,14 @@ loop:
 	VFMADD231PD Y15, Y0, Y1
 	VSUBPD      Y13, Y1, Y2
 	VSUBPD      Y2, Y0, Y2
-	VMOVUPS     mathConstants<>+5760(SB), Y0
+	VMOVUPS     mathConstants<>+5728(SB), Y0
 	VMOVAPS     Y0, Y4
-	VFMADD231PD mathConstants<>+5728(SB), Y2, Y4
+	VFMADD231PD mathConstants<>+5696(SB), Y2, Y4
+	VFMADD213PD mathConstants<>+5760(SB), Y2, Y4
 	VFMADD213PD mathConstants<>+5792(SB), Y2, Y4
 	VFMADD213PD mathConstants<>+5824(SB), Y2, Y4
 	VFMADD213PD mathConstants<>+5856(SB), Y2, Y4
 	VFMADD213PD mathConstants<>+5888(SB), Y2, Y4
-	VFMADD213PD mathConstants<>+5920(SB), Y2, Y4
 	VFMADD213PD Y15, Y2, Y4
 	VPSLLQ      $0x34, Y1, Y1
 	VPADDQ      Y1, Y4, Y1
@@ -5719,21 +5704,21 @@ TEXT ·powLongF32AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+1504(SB), Z25
 	VPBROADCASTQ mathConstants<>+1568(SB), Z24
 	VPBROADCASTQ mathConstants<>+1600(SB), Z23
-	VPBROADCASTQ mathConstants<>+5504(SB), Z22
-	VPBROADCASTQ mathConstants<>+5536(SB), Z21
-	VPBROADCASTQ mathConstants<>+5568(SB), Z20
-	VPBROADCASTQ mathConstants<>+5600(SB), Z19
-	VPBROADCASTQ mathConstants<>+5632(SB), Z18
+	VPBROADCASTQ mathConstants<>+5472(SB), Z22
+	VPBROADCASTQ mathConstants<>+5504(SB), Z21
+	VPBROADCASTQ mathConstants<>+5536(SB), Z20
+	VPBROADCASTQ mathConstants<>+5568(SB), Z19
+	VPBROADCASTQ mathConstants<>+5600(SB), Z18
 	VPBROADCASTQ mathConstants<>+1984(SB), Z17
 	VPBROADCASTQ mathConstants<>+1952(SB), Z16
-	VPBROADCASTQ mathConstants<>+5344(SB), Z15
-	VPBROADCASTQ mathConstants<>+5696(SB), Z14
-	VPBROADCASTQ mathConstants<>+5728(SB), Z13
-	VPBROADCASTQ mathConstants<>+5760(SB), Z12
-	VPBROADCASTQ mathConstants<>+5792(SB), Z11
-	VPBROADCASTQ mathConstants<>+5824(SB), Z10
-	VPBROADCASTQ mathConstants<>+5856(SB), Z9
-	VPBROADCASTQ mathConstants<>+5888(SB), Z8
+	VPBROADCASTQ mathConstants<>+5312(SB), Z15
+	VPBROADCASTQ mathConstants<>+5664(SB), Z14
+	VPBROADCASTQ mathConstants<>+5696(SB), Z13
+	VPBROADCASTQ mathConstants<>+5728(SB), Z12
+	VPBROADCASTQ mathConstants<>+5760(SB), Z11
+	VPBROADCASTQ mathConstants<>+5792(SB), Z10
+	VPBROADCASTQ mathConstants<>+5824(SB), Z9
+	VPBROADCASTQ mathConstants<>+5856(SB), Z8
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -5779,12 +5764,12 @@ loop:
 	VFMADD213PD      Z10, Z6, Z4
 	VFMADD213PD      Z9, Z6, Z4
 	VFMADD213PD      Z8, Z6, Z4
-	VFMADD213PD.BCST mathConstants<>+5920(SB), Z6, Z4
+	VFMADD213PD.BCST mathConstants<>+5888(SB), Z6, Z4
 	VFMADD213PD      Z31, Z6, Z4
 	VPSLLQ           $0x34, Z2, Z2
 	VPADDQ           Z2, Z4, Z2
 	VPANDQ           Z28, Z1, Z1
-	VPBROADCASTQ     mathConstants<>+5952(SB), Z4
+	VPBROADCASTQ     mathConstants<>+5920(SB), Z4
 	VMINPD           Z1, Z4, Z4
 	VMOVAPS          Z29, Z1
 	VFMADD231PD      Z31, Z4, Z1
@@ -5852,12 +5837,12 @@ tail:
 	VFMADD213PD      Z10, Z6, Z4
 	VFMADD213PD      Z9, Z6, Z4
 	VFMADD213PD      Z8, Z6, Z4
-	VFMADD213PD.BCST mathConstants<>+5920(SB), Z6, Z4
+	VFMADD213PD.BCST mathConstants<>+5888(SB), Z6, Z4
 	VFMADD213PD      Z31, Z6, Z4
 	VPSLLQ           $0x34, Z2, Z2
 	VPADDQ           Z2, Z4, Z2
 	VPANDQ           Z28, Z1, Z1
-	VPBROADCASTQ     mathConstants<>+5952(SB), Z4
+	VPBROADCASTQ     mathConstants<>+5920(SB), Z4
 	VMINPD           Z1, Z4, Z4
 	VMOVAPS          Z29, Z1
 	VFMADD231PD      Z31, Z4, Z1
@@ -5913,12 +5898,12 @@ loop:
 	VADDPD      Y15, Y3, Y3
 	VDIVPD      Y3, Y5, Y3
 	VMULPD      Y3, Y3, Y5
-	VMOVUPS     mathConstants<>+5536(SB), Y6
+	VMOVUPS     mathConstants<>+5504(SB), Y6
 	VMOVAPS     Y6, Y7
-	VFMADD231PD mathConstants<>+5504(SB), Y5, Y7
+	VFMADD231PD mathConstants<>+5472(SB), Y5, Y7
+	VFMADD213PD mathConstants<>+5536(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+5568(SB), Y5, Y7
 	VFMADD213PD mathConstants<>+5600(SB), Y5, Y7
-	VFMADD213PD mathConstants<>+5632(SB), Y5, Y7
 	VFMADD231PD Y7, Y3, Y4
 	VCMPPD      $0x01, mathConstants<>+1984(SB), Y2, Y7
 	VCMPPD      $0x00, Y14, Y2, Y3
@@ -5929,27 +5914,27 @@ loop:
 	VPOR        Y3, Y2, Y2
 	VMULPD      Y4, Y1, Y4
 	VBLENDVPD   Y2, Y14, Y4, Y4
-	VMOVUPS     mathConstants<>+5696(SB), Y2
+	VMOVUPS     mathConstants<>+5664(SB), Y2
 	VMINPD      Y4, Y2, Y2
-	VMOVUPS     mathConstants<>+5344(SB), Y4
+	VMOVUPS     mathConstants<>+5312(SB), Y4
 	VMAXPD      Y2, Y4, Y4
 	VMOVAPS     Y13, Y2
 	VFMADD231PD Y15, Y4, Y2
 	VSUBPD      Y13, Y2, Y3
 	VSUBPD      Y3, Y4, Y3
-	VMOVUPS     mathConstants<>+5760(SB), Y4
+	VMOVUPS     mathConstants<>+5728(SB), Y4
 	VMOVAPS     Y4, Y5
-	VFMADD231PD mathConstants<>+5728(SB), Y3, Y5
+	VFMADD231PD mathConstants<>+5696(SB), Y3, Y5
+	VFMADD213PD mathConstants<>+5760(SB), Y3, Y5
 	VFMADD213PD mathConstants<>+5792(SB), Y3, Y5
 	VFMADD213PD mathConstants<>+5824(SB), Y3, Y5
 	VFMADD213PD mathConstants<>+5856(SB), Y3, Y5
 	VFMADD213PD mathConstants<>+5888(SB), Y3, Y5
-	VFMADD213PD mathConstants<>+5920(SB), Y3, Y5
 	VFMADD213PD Y15, Y3, Y5
 	VPSLLQ      $0x34, Y2, Y2
 	VPADDQ      Y2, Y5, Y2
 	VPAND       Y12, Y1, Y1
-	VMOVUPS     mathConstants<>+5952(SB), Y5
+	VMOVUPS     mathConstants<>+5920(SB), Y5
 	VMINPD      Y1, Y5, Y5
 	VMOVAPS     Y13, Y1
 	VFMADD231PD Y15, Y5, Y1
@@ -5985,13 +5970,13 @@ TEXT ·atan2F32AVX512(SB), NOSPLIT, $0-32
 	VPXORQ       Z31, Z31, Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
 	VPBROADCASTQ mathConstants<>+2784(SB), Z29
-	VPBROADCASTQ mathConstants<>+4352(SB), Z28
-	VPBROADCASTQ mathConstants<>+4384(SB), Z27
+	VPBROADCASTQ mathConstants<>+4288(SB), Z28
+	VPBROADCASTQ mathConstants<>+4320(SB), Z27
 	VPBROADCASTQ mathConstants<>+1984(SB), Z26
 	VPBROADCASTQ mathConstants<>+3296(SB), Z25
 	VPBROADCASTQ mathConstants<>+3168(SB), Z24
-	VPBROADCASTQ mathConstants<>+4544(SB), Z23
-	VPBROADCASTQ mathConstants<>+5984(SB), Z22
+	VPBROADCASTQ mathConstants<>+4480(SB), Z23
+	VPBROADCASTQ mathConstants<>+5952(SB), Z22
 	VPBROADCASTQ mathConstants<>+3360(SB), Z21
 	VPBROADCASTQ mathConstants<>+3392(SB), Z20
 	VPBROADCASTQ mathConstants<>+3424(SB), Z19
@@ -6176,8 +6161,8 @@ TEXT ·atan2F32AVX2(SB), NOSPLIT, $0-32
 	VPXOR   Y15, Y15, Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+2784(SB), Y13
-	VMOVUPS mathConstants<>+4352(SB), Y12
-	VMOVUPS mathConstants<>+4384(SB), Y11
+	VMOVUPS mathConstants<>+4288(SB), Y12
+	VMOVUPS mathConstants<>+4320(SB), Y11
 	VMOVUPS mathConstants<>+1984(SB), Y10
 	VMOVUPS mathConstants<>+3296(SB), Y9
 	XORL    AX, AX
@@ -6195,8 +6180,8 @@ loop:
 	VCMPPD      $0x01, Y11, Y2, Y5
 	VCMPPD      $0x01, Y11, Y3, Y6
 	VPAND       Y6, Y5, Y5
-	VBLENDVPD   Y5, mathConstants<>+5984(SB), Y14, Y5
-	VBLENDVPD   Y4, mathConstants<>+4544(SB), Y5, Y5
+	VBLENDVPD   Y5, mathConstants<>+5952(SB), Y14, Y5
+	VBLENDVPD   Y4, mathConstants<>+4480(SB), Y5, Y5
 	VCMPPD      $0x00, Y10, Y2, Y4
 	VCMPPD      $0x00, Y10, Y3, Y6
 	VPOR        Y6, Y4, Y7
@@ -6383,21 +6368,21 @@ TEXT ·expF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+3712(SB), Z31
-	VPBROADCASTQ mathConstants<>+4672(SB), Z30
-	VPBROADCASTQ mathConstants<>+4064(SB), Z29
+	VPBROADCASTQ mathConstants<>+4640(SB), Z30
+	VPBROADCASTQ mathConstants<>+4608(SB), Z29
 	VPBROADCASTQ mathConstants<>+3680(SB), Z28
 	VPBROADCASTQ mathConstants<>+3744(SB), Z27
 	VPBROADCASTQ mathConstants<>+3776(SB), Z26
-	VPBROADCASTQ mathConstants<>+6016(SB), Z25
-	VPBROADCASTQ mathConstants<>+6048(SB), Z24
-	VPBROADCASTQ mathConstants<>+6080(SB), Z23
-	VPBROADCASTQ mathConstants<>+6112(SB), Z22
-	VPBROADCASTQ mathConstants<>+6144(SB), Z21
-	VPBROADCASTQ mathConstants<>+6176(SB), Z20
-	VPBROADCASTQ mathConstants<>+6208(SB), Z19
-	VPBROADCASTQ mathConstants<>+6240(SB), Z18
-	VPBROADCASTQ mathConstants<>+6272(SB), Z17
-	VPBROADCASTQ mathConstants<>+6304(SB), Z16
+	VPBROADCASTQ mathConstants<>+5984(SB), Z25
+	VPBROADCASTQ mathConstants<>+6016(SB), Z24
+	VPBROADCASTQ mathConstants<>+6048(SB), Z23
+	VPBROADCASTQ mathConstants<>+6080(SB), Z22
+	VPBROADCASTQ mathConstants<>+6112(SB), Z21
+	VPBROADCASTQ mathConstants<>+6144(SB), Z20
+	VPBROADCASTQ mathConstants<>+6176(SB), Z19
+	VPBROADCASTQ mathConstants<>+6208(SB), Z18
+	VPBROADCASTQ mathConstants<>+6240(SB), Z17
+	VPBROADCASTQ mathConstants<>+6272(SB), Z16
 	VPBROADCASTQ mathConstants<>+1632(SB), Z15
 	VPBROADCASTQ mathConstants<>+1440(SB), Z14
 	XORL         AX, AX
@@ -6479,15 +6464,15 @@ TEXT ·expF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3712(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+1632(SB), Y13
-	VMOVUPS mathConstants<>+4672(SB), Y12
-	VMOVUPS mathConstants<>+4064(SB), Y11
+	VMOVUPS mathConstants<>+4640(SB), Y12
+	VMOVUPS mathConstants<>+4608(SB), Y11
 	VMOVUPS mathConstants<>+3680(SB), Y10
 	VMOVUPS mathConstants<>+3744(SB), Y9
 	VMOVUPS mathConstants<>+3776(SB), Y8
-	VMOVUPS mathConstants<>+6016(SB), Y7
-	VMOVUPS mathConstants<>+6048(SB), Y6
-	VMOVUPS mathConstants<>+6080(SB), Y5
-	VMOVUPS mathConstants<>+6112(SB), Y4
+	VMOVUPS mathConstants<>+5984(SB), Y7
+	VMOVUPS mathConstants<>+6016(SB), Y6
+	VMOVUPS mathConstants<>+6048(SB), Y5
+	VMOVUPS mathConstants<>+6080(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -6505,12 +6490,12 @@ loop:
 	VFMADD231PD  Y0, Y7, Y2
 	VFMADD213PD  Y5, Y0, Y2
 	VFMADD213PD  Y4, Y0, Y2
+	VFMADD213PD  mathConstants<>+6112(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6144(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6176(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6208(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6240(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6272(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6304(SB), Y0, Y2
 	VFMADD213PD  Y13, Y0, Y2
 	VMULPD       Y0, Y0, Y3
 	VFMADD231PD  Y2, Y3, Y0
@@ -6543,19 +6528,19 @@ TEXT ·exp2F64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPBROADCASTQ mathConstants<>+3712(SB), Z30
-	VPBROADCASTQ mathConstants<>+6368(SB), Z29
-	VPBROADCASTQ mathConstants<>+6336(SB), Z28
+	VPBROADCASTQ mathConstants<>+6336(SB), Z29
+	VPBROADCASTQ mathConstants<>+6304(SB), Z28
 	VPBROADCASTQ mathConstants<>+3744(SB), Z27
-	VPBROADCASTQ mathConstants<>+6016(SB), Z26
-	VPBROADCASTQ mathConstants<>+6048(SB), Z25
-	VPBROADCASTQ mathConstants<>+6080(SB), Z24
-	VPBROADCASTQ mathConstants<>+6112(SB), Z23
-	VPBROADCASTQ mathConstants<>+6144(SB), Z22
-	VPBROADCASTQ mathConstants<>+6176(SB), Z21
-	VPBROADCASTQ mathConstants<>+6208(SB), Z20
-	VPBROADCASTQ mathConstants<>+6240(SB), Z19
-	VPBROADCASTQ mathConstants<>+6272(SB), Z18
-	VPBROADCASTQ mathConstants<>+6304(SB), Z17
+	VPBROADCASTQ mathConstants<>+5984(SB), Z26
+	VPBROADCASTQ mathConstants<>+6016(SB), Z25
+	VPBROADCASTQ mathConstants<>+6048(SB), Z24
+	VPBROADCASTQ mathConstants<>+6080(SB), Z23
+	VPBROADCASTQ mathConstants<>+6112(SB), Z22
+	VPBROADCASTQ mathConstants<>+6144(SB), Z21
+	VPBROADCASTQ mathConstants<>+6176(SB), Z20
+	VPBROADCASTQ mathConstants<>+6208(SB), Z19
+	VPBROADCASTQ mathConstants<>+6240(SB), Z18
+	VPBROADCASTQ mathConstants<>+6272(SB), Z17
 	VPBROADCASTQ mathConstants<>+1632(SB), Z16
 	XORL         AX, AX
 	SUBQ         $0x08, R9
@@ -6636,15 +6621,15 @@ TEXT ·exp2F64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3712(SB), Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+1632(SB), Y13
-	VMOVUPS mathConstants<>+6368(SB), Y12
-	VMOVUPS mathConstants<>+6336(SB), Y11
+	VMOVUPS mathConstants<>+6336(SB), Y12
+	VMOVUPS mathConstants<>+6304(SB), Y11
 	VMOVUPS mathConstants<>+3744(SB), Y10
-	VMOVUPS mathConstants<>+6016(SB), Y9
-	VMOVUPS mathConstants<>+6048(SB), Y8
-	VMOVUPS mathConstants<>+6080(SB), Y7
-	VMOVUPS mathConstants<>+6112(SB), Y6
-	VMOVUPS mathConstants<>+6144(SB), Y5
-	VMOVUPS mathConstants<>+6176(SB), Y4
+	VMOVUPS mathConstants<>+5984(SB), Y9
+	VMOVUPS mathConstants<>+6016(SB), Y8
+	VMOVUPS mathConstants<>+6048(SB), Y7
+	VMOVUPS mathConstants<>+6080(SB), Y6
+	VMOVUPS mathConstants<>+6112(SB), Y5
+	VMOVUPS mathConstants<>+6144(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -6664,10 +6649,10 @@ loop:
 	VFMADD213PD Y6, Y0, Y2
 	VFMADD213PD Y5, Y0, Y2
 	VFMADD213PD Y4, Y0, Y2
+	VFMADD213PD mathConstants<>+6176(SB), Y0, Y2
 	VFMADD213PD mathConstants<>+6208(SB), Y0, Y2
 	VFMADD213PD mathConstants<>+6240(SB), Y0, Y2
 	VFMADD213PD mathConstants<>+6272(SB), Y0, Y2
-	VFMADD213PD mathConstants<>+6304(SB), Y0, Y2
 	VFMADD213PD Y13, Y0, Y2
 	VMULPD      Y0, Y0, Y3
 	VFMADD231PD Y2, Y3, Y0
@@ -6699,23 +6684,23 @@ TEXT ·expm1F64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+3712(SB), Z31
-	VPBROADCASTQ mathConstants<>+1632(SB), Z30
-	VPBROADCASTQ mathConstants<>+4096(SB), Z29
-	VPBROADCASTQ mathConstants<>+4064(SB), Z28
-	VPBROADCASTQ mathConstants<>+3680(SB), Z27
-	VPBROADCASTQ mathConstants<>+3744(SB), Z26
-	VPBROADCASTQ mathConstants<>+3776(SB), Z25
-	VPBROADCASTQ mathConstants<>+6016(SB), Z24
-	VPBROADCASTQ mathConstants<>+6048(SB), Z23
-	VPBROADCASTQ mathConstants<>+6080(SB), Z22
-	VPBROADCASTQ mathConstants<>+6112(SB), Z21
-	VPBROADCASTQ mathConstants<>+6144(SB), Z20
-	VPBROADCASTQ mathConstants<>+6176(SB), Z19
-	VPBROADCASTQ mathConstants<>+6208(SB), Z18
-	VPBROADCASTQ mathConstants<>+6240(SB), Z17
-	VPBROADCASTQ mathConstants<>+6272(SB), Z16
-	VPBROADCASTQ mathConstants<>+6304(SB), Z15
-	VPBROADCASTQ mathConstants<>+4128(SB), Z14
+	VPBROADCASTQ mathConstants<>+3776(SB), Z30
+	VPBROADCASTQ mathConstants<>+1632(SB), Z29
+	VPBROADCASTQ mathConstants<>+6368(SB), Z28
+	VPBROADCASTQ mathConstants<>+4608(SB), Z27
+	VPBROADCASTQ mathConstants<>+3680(SB), Z26
+	VPBROADCASTQ mathConstants<>+3744(SB), Z25
+	VPBROADCASTQ mathConstants<>+5984(SB), Z24
+	VPBROADCASTQ mathConstants<>+6016(SB), Z23
+	VPBROADCASTQ mathConstants<>+6048(SB), Z22
+	VPBROADCASTQ mathConstants<>+6080(SB), Z21
+	VPBROADCASTQ mathConstants<>+6112(SB), Z20
+	VPBROADCASTQ mathConstants<>+6144(SB), Z19
+	VPBROADCASTQ mathConstants<>+6176(SB), Z18
+	VPBROADCASTQ mathConstants<>+6208(SB), Z17
+	VPBROADCASTQ mathConstants<>+6240(SB), Z16
+	VPBROADCASTQ mathConstants<>+6272(SB), Z15
+	VPBROADCASTQ mathConstants<>+4064(SB), Z14
 	VPBROADCASTQ mathConstants<>+1440(SB), Z13
 	VPBROADCASTQ mathConstants<>+3168(SB), Z12
 	XORL         AX, AX
@@ -6724,34 +6709,45 @@ TEXT ·expm1F64AVX512(SB), NOSPLIT, $0-24
 
 loop:
 	VMOVUPD      (SI)(AX*8), Z0
-	VMINPD       Z0, Z28, Z1
-	VMAXPD       Z1, Z29, Z1
+	VMINPD       Z0, Z27, Z1
+	VMAXPD       Z1, Z28, Z1
 	VMOVAPS      Z31, Z2
-	VFMADD231PD  Z27, Z1, Z2
+	VFMADD231PD  Z26, Z1, Z2
 	VSUBPD       Z31, Z2, Z3
-	VFNMADD231PD Z26, Z3, Z1
 	VFNMADD231PD Z25, Z3, Z1
-	VMOVAPS      Z23, Z3
-	VFMADD231PD  Z1, Z24, Z3
-	VFMADD213PD  Z22, Z1, Z3
-	VFMADD213PD  Z21, Z1, Z3
-	VFMADD213PD  Z20, Z1, Z3
-	VFMADD213PD  Z19, Z1, Z3
-	VFMADD213PD  Z18, Z1, Z3
-	VFMADD213PD  Z17, Z1, Z3
-	VFMADD213PD  Z16, Z1, Z3
-	VFMADD213PD  Z15, Z1, Z3
-	VFMADD213PD  Z30, Z1, Z3
-	VMULPD       Z1, Z1, Z4
-	VFMADD231PD  Z3, Z4, Z1
+	VMOVAPS      Z1, Z4
+	VFNMADD231PD Z30, Z3, Z4
+	VSUBPD       Z4, Z1, Z1
+	VFNMADD231PD Z30, Z3, Z1
+	VMULPD       Z4, Z4, Z3
+	VMOVAPS      Z23, Z5
+	VFMADD231PD  Z4, Z24, Z5
+	VFMADD213PD  Z22, Z4, Z5
+	VFMADD213PD  Z21, Z4, Z5
+	VFMADD213PD  Z20, Z4, Z5
+	VFMADD213PD  Z19, Z4, Z5
+	VFMADD213PD  Z18, Z4, Z5
+	VFMADD213PD  Z17, Z4, Z5
+	VFMADD213PD  Z16, Z4, Z5
+	VFMADD213PD  Z15, Z4, Z5
+	VFMADD213PD  Z29, Z4, Z5
+	VFMADD231PD  Z5, Z3, Z1
+	VADDPD       Z1, Z4, Z5
+	VSUBPD       Z5, Z4, Z4
+	VADDPD       Z1, Z4, Z1
 	VPADDQ       Z14, Z2, Z2
 	VPSLLQ       $0x34, Z2, Z2
 	VPADDQ       Z13, Z2, Z2
-	VSUBPD       Z30, Z2, Z3
-	VFMADD231PD  Z2, Z1, Z3
-	VADDPD       Z3, Z3, Z3
+	VSUBPD       Z29, Z2, Z4
+	VMULPD       Z2, Z5, Z5
+	VADDPD       Z5, Z4, Z3
+	VSUBPD       Z3, Z4, Z4
+	VADDPD       Z5, Z4, Z5
+	VFMADD231PD  Z2, Z1, Z5
+	VADDPD       Z5, Z3, Z5
+	VADDPD       Z5, Z5, Z5
 	VPANDQ       Z12, Z0, Z0
-	VPORQ        Z0, Z3, Z0
+	VPORQ        Z0, Z5, Z0
 	VMOVUPD      Z0, (DI)(AX*8)
 	ADDQ         $0x08, AX
 	CMPQ         AX, R9
@@ -6765,34 +6761,45 @@ tail:
 	BZHIQ        R9, R10, R10
 	KMOVQ        R10, K7
 	VMOVUPD.Z    (SI)(AX*8), K7, Z0
-	VMINPD       Z0, Z28, Z1
-	VMAXPD       Z1, Z29, Z1
+	VMINPD       Z0, Z27, Z1
+	VMAXPD       Z1, Z28, Z1
 	VMOVAPS      Z31, Z2
-	VFMADD231PD  Z27, Z1, Z2
+	VFMADD231PD  Z26, Z1, Z2
 	VSUBPD       Z31, Z2, Z3
-	VFNMADD231PD Z26, Z3, Z1
 	VFNMADD231PD Z25, Z3, Z1
-	VMOVAPS      Z23, Z3
-	VFMADD231PD  Z1, Z24, Z3
-	VFMADD213PD  Z22, Z1, Z3
-	VFMADD213PD  Z21, Z1, Z3
-	VFMADD213PD  Z20, Z1, Z3
-	VFMADD213PD  Z19, Z1, Z3
-	VFMADD213PD  Z18, Z1, Z3
-	VFMADD213PD  Z17, Z1, Z3
-	VFMADD213PD  Z16, Z1, Z3
-	VFMADD213PD  Z15, Z1, Z3
-	VFMADD213PD  Z30, Z1, Z3
-	VMULPD       Z1, Z1, Z4
-	VFMADD231PD  Z3, Z4, Z1
+	VMOVAPS      Z1, Z4
+	VFNMADD231PD Z30, Z3, Z4
+	VSUBPD       Z4, Z1, Z1
+	VFNMADD231PD Z30, Z3, Z1
+	VMULPD       Z4, Z4, Z3
+	VMOVAPS      Z23, Z5
+	VFMADD231PD  Z4, Z24, Z5
+	VFMADD213PD  Z22, Z4, Z5
+	VFMADD213PD  Z21, Z4, Z5
+	VFMADD213PD  Z20, Z4, Z5
+	VFMADD213PD  Z19, Z4, Z5
+	VFMADD213PD  Z18, Z4, Z5
+	VFMADD213PD  Z17, Z4, Z5
+	VFMADD213PD  Z16, Z4, Z5
+	VFMADD213PD  Z15, Z4, Z5
+	VFMADD213PD  Z29, Z4, Z5
+	VFMADD231PD  Z5, Z3, Z1
+	VADDPD       Z1, Z4, Z5
+	VSUBPD       Z5, Z4, Z4
+	VADDPD       Z1, Z4, Z1
 	VPADDQ       Z14, Z2, Z2
 	VPSLLQ       $0x34, Z2, Z2
 	VPADDQ       Z13, Z2, Z2
-	VSUBPD       Z30, Z2, Z3
-	VFMADD231PD  Z2, Z1, Z3
-	VADDPD       Z3, Z3, Z3
+	VSUBPD       Z29, Z2, Z4
+	VMULPD       Z2, Z5, Z5
+	VADDPD       Z5, Z4, Z3
+	VSUBPD       Z3, Z4, Z4
+	VADDPD       Z5, Z4, Z5
+	VFMADD231PD  Z2, Z1, Z5
+	VADDPD       Z5, Z3, Z5
+	VADDPD       Z5, Z5, Z5
 	VPANDQ       Z12, Z0, Z0
-	VPORQ        Z0, Z3, Z0
+	VPORQ        Z0, Z5, Z0
 	VMOVUPD      Z0, K7, (DI)(AX*8)
 	ADDQ         R9, AX
 
@@ -6807,50 +6814,59 @@ TEXT ·expm1F64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+3712(SB), Y15
-	VMOVUPS mathConstants<>+1632(SB), Y14
-	VMOVUPS mathConstants<>+4096(SB), Y13
-	VMOVUPS mathConstants<>+4064(SB), Y12
-	VMOVUPS mathConstants<>+3680(SB), Y11
-	VMOVUPS mathConstants<>+3744(SB), Y10
-	VMOVUPS mathConstants<>+3776(SB), Y9
-	VMOVUPS mathConstants<>+6016(SB), Y8
-	VMOVUPS mathConstants<>+6048(SB), Y7
-	VMOVUPS mathConstants<>+6080(SB), Y6
-	VMOVUPS mathConstants<>+6112(SB), Y5
+	VMOVUPS mathConstants<>+3776(SB), Y14
+	VMOVUPS mathConstants<>+1632(SB), Y13
+	VMOVUPS mathConstants<>+6368(SB), Y12
+	VMOVUPS mathConstants<>+4608(SB), Y11
+	VMOVUPS mathConstants<>+3680(SB), Y10
+	VMOVUPS mathConstants<>+3744(SB), Y9
+	VMOVUPS mathConstants<>+5984(SB), Y8
+	VMOVUPS mathConstants<>+6016(SB), Y7
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
-	VMINPD       Y0, Y12, Y1
-	VMAXPD       Y1, Y13, Y1
+	VMINPD       Y0, Y11, Y1
+	VMAXPD       Y1, Y12, Y1
 	VMOVAPS      Y15, Y2
-	VFMADD231PD  Y11, Y1, Y2
+	VFMADD231PD  Y10, Y1, Y2
 	VSUBPD       Y15, Y2, Y3
-	VFNMADD231PD Y10, Y3, Y1
 	VFNMADD231PD Y9, Y3, Y1
-	VMOVAPS      Y7, Y3
-	VFMADD231PD  Y1, Y8, Y3
-	VFMADD213PD  Y6, Y1, Y3
-	VFMADD213PD  Y5, Y1, Y3
-	VFMADD213PD  mathConstants<>+6144(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+6176(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+6208(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+6240(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+6272(SB), Y1, Y3
-	VFMADD213PD  mathConstants<>+6304(SB), Y1, Y3
-	VFMADD213PD  Y14, Y1, Y3
-	VMULPD       Y1, Y1, Y4
-	VFMADD231PD  Y3, Y4, Y1
-	VPADDQ       mathConstants<>+4128(SB), Y2, Y2
+	VMOVAPS      Y1, Y4
+	VFNMADD231PD Y14, Y3, Y4
+	VSUBPD       Y4, Y1, Y1
+	VFNMADD231PD Y14, Y3, Y1
+	VMULPD       Y4, Y4, Y3
+	VMOVAPS      Y7, Y5
+	VFMADD231PD  Y4, Y8, Y5
+	VFMADD213PD  mathConstants<>+6048(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+6080(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+6112(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+6144(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+6176(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+6208(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+6240(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+6272(SB), Y4, Y5
+	VFMADD213PD  Y13, Y4, Y5
+	VFMADD231PD  Y5, Y3, Y1
+	VADDPD       Y1, Y4, Y5
+	VSUBPD       Y5, Y4, Y4
+	VADDPD       Y1, Y4, Y1
+	VPADDQ       mathConstants<>+4064(SB), Y2, Y2
 	VPSLLQ       $0x34, Y2, Y2
 	VPADDQ       mathConstants<>+1440(SB), Y2, Y2
-	VSUBPD       Y14, Y2, Y3
-	VFMADD231PD  Y2, Y1, Y3
-	VADDPD       Y3, Y3, Y3
+	VSUBPD       Y13, Y2, Y4
+	VMULPD       Y2, Y5, Y5
+	VADDPD       Y5, Y4, Y3
+	VSUBPD       Y3, Y4, Y4
+	VADDPD       Y5, Y4, Y5
+	VFMADD231PD  Y2, Y1, Y5
+	VADDPD       Y5, Y3, Y5
+	VADDPD       Y5, Y5, Y5
 	VPAND        mathConstants<>+3168(SB), Y0, Y0
-	VPOR         Y0, Y3, Y0
+	VPOR         Y0, Y5, Y0
 	VMOVUPD      Y0, (DI)(AX*8)
 	ADDQ         $0x04, AX
 	CMPQ         AX, R9
@@ -8222,9 +8238,9 @@ TEXT ·tanF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+3712(SB), Z31
-	VPBROADCASTQ mathConstants<>+3136(SB), Z30
-	VPBROADCASTQ mathConstants<>+1440(SB), Z29
+	VPBROADCASTQ mathConstants<>+1440(SB), Z31
+	VPBROADCASTQ mathConstants<>+3712(SB), Z30
+	VPBROADCASTQ mathConstants<>+3136(SB), Z29
 	VPBROADCASTQ mathConstants<>+6976(SB), Z28
 	VPXORQ       Z27, Z27, Z27
 	VPBROADCASTQ mathConstants<>+2784(SB), Z26
@@ -8242,7 +8258,6 @@ TEXT ·tanF64AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+3168(SB), Z14
 	VPBROADCASTQ mathConstants<>+7040(SB), Z13
 	VPBROADCASTQ mathConstants<>+7072(SB), Z12
-	VPBROADCASTQ mathConstants<>+7104(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -8254,14 +8269,14 @@ loop:
 	VCMPPD           $0x01, Z1, Z25, K2
 	KORTESTB         K2, K2
 	JNZ              bail
-	VMOVAPS          Z31, Z1
+	VMOVAPS          Z30, Z1
 	VFMADD231PD      Z24, Z0, Z1
-	VSUBPD           Z31, Z1, Z2
+	VSUBPD           Z30, Z1, Z2
 	VMOVAPS          Z0, Z3
 	VFNMADD231PD     Z23, Z2, Z3
-	VMULPD           Z30, Z2, Z4
+	VMULPD           Z29, Z2, Z4
 	VMOVAPS          Z4, Z5
-	VFMSUB231PD      Z30, Z2, Z5
+	VFMSUB231PD      Z29, Z2, Z5
 	VSUBPD           Z4, Z3, Z6
 	VSUBPD           Z6, Z3, Z3
 	VSUBPD           Z4, Z3, Z4
@@ -8276,30 +8291,41 @@ loop:
 	VFMADD213PD      Z17, Z2, Z3
 	VFMADD213PD      Z16, Z2, Z3
 	VFMADD213PD      Z5, Z3, Z4
-	VADDPD           Z4, Z6, Z4
-	VMULPD           Z15, Z2, Z3
-	VPXORQ           Z14, Z3, Z3
-	VADDPD           Z3, Z29, Z7
-	VSUBPD           Z7, Z29, Z8
-	VADDPD           Z3, Z8, Z3
-	VMULPD           Z2, Z2, Z8
-	VMOVAPS          Z12, Z9
-	VFMADD231PD      Z2, Z13, Z9
-	VFMADD213PD      Z11, Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+7136(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+7168(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+7200(SB), Z2, Z9
-	VFMADD231PD      Z9, Z8, Z3
-	VFNMADD231PD     Z5, Z6, Z3
-	VADDPD           Z3, Z7, Z3
-	VPANDQ           Z28, Z1, Z7
+	VADDPD           Z4, Z6, Z3
+	VSUBPD           Z3, Z6, Z7
+	VADDPD           Z4, Z7, Z4
+	VMULPD           Z15, Z2, Z7
+	VPXORQ           Z14, Z7, Z7
+	VADDPD           Z7, Z31, Z8
+	VSUBPD           Z8, Z31, Z9
+	VADDPD           Z7, Z9, Z7
+	VMULPD           Z2, Z2, Z9
+	VMOVAPS          Z12, Z10
+	VFMADD231PD      Z2, Z13, Z10
+	VFMADD213PD.BCST mathConstants<>+7104(SB), Z2, Z10
+	VFMADD213PD.BCST mathConstants<>+7136(SB), Z2, Z10
+	VFMADD213PD.BCST mathConstants<>+7168(SB), Z2, Z10
+	VFMADD213PD.BCST mathConstants<>+7200(SB), Z2, Z10
+	VFMADD231PD      Z10, Z9, Z7
+	VFNMADD231PD     Z5, Z6, Z7
+	VADDPD           Z7, Z8, Z5
+	VSUBPD           Z5, Z8, Z8
+	VADDPD           Z7, Z8, Z7
+	VPANDQ           Z28, Z1, Z8
 	VPTESTMQ         Z28, Z1, K2
-	VBLENDMPD        Z3, Z4, K2, Z1
-	VBLENDMPD        Z4, Z3, K2, Z4
-	VDIVPD           Z4, Z1, Z4
-	VPSLLQ           $0x3f, Z7, Z7
-	VPXORQ           Z7, Z4, Z7
-	VBLENDMPD        Z0, Z7, K1, Z0
+	VBLENDMPD        Z5, Z3, K2, Z1
+	VBLENDMPD        Z7, Z4, K2, Z6
+	VBLENDMPD        Z3, Z5, K2, Z3
+	VBLENDMPD        Z4, Z7, K2, Z4
+	VDIVPD           Z3, Z31, Z7
+	VMULPD           Z7, Z1, Z5
+	VFNMADD231PD     Z3, Z5, Z1
+	VADDPD           Z6, Z1, Z6
+	VFNMADD231PD     Z4, Z5, Z6
+	VFMADD231PD      Z7, Z6, Z5
+	VPSLLQ           $0x3f, Z8, Z8
+	VPXORQ           Z8, Z5, Z8
+	VBLENDMPD        Z0, Z8, K1, Z0
 	VMOVUPD          Z0, (DI)(AX*8)
 	ADDQ             $0x08, AX
 	CMPQ             AX, R9
@@ -8318,14 +8344,14 @@ tail:
 	VCMPPD           $0x01, Z1, Z25, K2
 	KORTESTB         K2, K2
 	JNZ              bail
-	VMOVAPS          Z31, Z1
+	VMOVAPS          Z30, Z1
 	VFMADD231PD      Z24, Z0, Z1
-	VSUBPD           Z31, Z1, Z2
+	VSUBPD           Z30, Z1, Z2
 	VMOVAPS          Z0, Z3
 	VFNMADD231PD     Z23, Z2, Z3
-	VMULPD           Z30, Z2, Z4
+	VMULPD           Z29, Z2, Z4
 	VMOVAPS          Z4, Z5
-	VFMSUB231PD      Z30, Z2, Z5
+	VFMSUB231PD      Z29, Z2, Z5
 	VSUBPD           Z4, Z3, Z6
 	VSUBPD           Z6, Z3, Z3
 	VSUBPD           Z4, Z3, Z4
@@ -8340,30 +8366,41 @@ tail:
 	VFMADD213PD      Z17, Z2, Z3
 	VFMADD213PD      Z16, Z2, Z3
 	VFMADD213PD      Z5, Z3, Z4
-	VADDPD           Z4, Z6, Z4
-	VMULPD           Z15, Z2, Z3
-	VPXORQ           Z14, Z3, Z3
-	VADDPD           Z3, Z29, Z7
-	VSUBPD           Z7, Z29, Z8
-	VADDPD           Z3, Z8, Z3
-	VMULPD           Z2, Z2, Z8
-	VMOVAPS          Z12, Z9
-	VFMADD231PD      Z2, Z13, Z9
-	VFMADD213PD      Z11, Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+7136(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+7168(SB), Z2, Z9
-	VFMADD213PD.BCST mathConstants<>+7200(SB), Z2, Z9
-	VFMADD231PD      Z9, Z8, Z3
-	VFNMADD231PD     Z5, Z6, Z3
-	VADDPD           Z3, Z7, Z3
-	VPANDQ           Z28, Z1, Z7
+	VADDPD           Z4, Z6, Z3
+	VSUBPD           Z3, Z6, Z7
+	VADDPD           Z4, Z7, Z4
+	VMULPD           Z15, Z2, Z7
+	VPXORQ           Z14, Z7, Z7
+	VADDPD           Z7, Z31, Z8
+	VSUBPD           Z8, Z31, Z9
+	VADDPD           Z7, Z9, Z7
+	VMULPD           Z2, Z2, Z9
+	VMOVAPS          Z12, Z10
+	VFMADD231PD      Z2, Z13, Z10
+	VFMADD213PD.BCST mathConstants<>+7104(SB), Z2, Z10
+	VFMADD213PD.BCST mathConstants<>+7136(SB), Z2, Z10
+	VFMADD213PD.BCST mathConstants<>+7168(SB), Z2, Z10
+	VFMADD213PD.BCST mathConstants<>+7200(SB), Z2, Z10
+	VFMADD231PD      Z10, Z9, Z7
+	VFNMADD231PD     Z5, Z6, Z7
+	VADDPD           Z7, Z8, Z5
+	VSUBPD           Z5, Z8, Z8
+	VADDPD           Z7, Z8, Z7
+	VPANDQ           Z28, Z1, Z8
 	VPTESTMQ         Z28, Z1, K2
-	VBLENDMPD        Z3, Z4, K2, Z1
-	VBLENDMPD        Z4, Z3, K2, Z4
-	VDIVPD           Z4, Z1, Z4
-	VPSLLQ           $0x3f, Z7, Z7
-	VPXORQ           Z7, Z4, Z7
-	VBLENDMPD        Z0, Z7, K1, Z0
+	VBLENDMPD        Z5, Z3, K2, Z1
+	VBLENDMPD        Z7, Z4, K2, Z6
+	VBLENDMPD        Z3, Z5, K2, Z3
+	VBLENDMPD        Z4, Z7, K2, Z4
+	VDIVPD           Z3, Z31, Z7
+	VMULPD           Z7, Z1, Z5
+	VFNMADD231PD     Z3, Z5, Z1
+	VADDPD           Z6, Z1, Z6
+	VFNMADD231PD     Z4, Z5, Z6
+	VFMADD231PD      Z7, Z6, Z5
+	VPSLLQ           $0x3f, Z8, Z8
+	VPXORQ           Z8, Z5, Z8
+	VBLENDMPD        Z0, Z8, K1, Z0
 	VMOVUPD          Z0, K7, (DI)(AX*8)
 	ADDQ             R9, AX
 
@@ -8379,10 +8416,9 @@ TEXT ·tanF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+6976(SB), Y15
-	VMOVUPS mathConstants<>+3712(SB), Y14
-	VMOVUPS mathConstants<>+3136(SB), Y13
-	VMOVUPS mathConstants<>+1440(SB), Y12
+	VMOVUPS mathConstants<>+1440(SB), Y15
+	VMOVUPS mathConstants<>+6976(SB), Y14
+	VMOVUPS mathConstants<>+3712(SB), Y13
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -8396,14 +8432,14 @@ loop:
 	VMOVMSKPD    Y3, R10
 	TESTL        R10, R10
 	JNZ          bail
-	VMOVAPS      Y14, Y3
+	VMOVAPS      Y13, Y3
 	VFMADD231PD  mathConstants<>+6912(SB), Y0, Y3
-	VSUBPD       Y14, Y3, Y2
+	VSUBPD       Y13, Y3, Y2
 	VMOVAPS      Y0, Y4
 	VFNMADD231PD mathConstants<>+3104(SB), Y2, Y4
-	VMULPD       Y13, Y2, Y5
+	VMULPD       mathConstants<>+3136(SB), Y2, Y5
 	VMOVAPS      Y5, Y6
-	VFMSUB231PD  Y13, Y2, Y6
+	VFMSUB231PD  mathConstants<>+3136(SB), Y2, Y6
 	VSUBPD       Y5, Y4, Y7
 	VSUBPD       Y7, Y4, Y4
 	VSUBPD       Y5, Y4, Y5
@@ -8419,32 +8455,43 @@ loop:
 	VFMADD213PD  mathConstants<>+7360(SB), Y2, Y8
 	VFMADD213PD  mathConstants<>+7392(SB), Y2, Y8
 	VFMADD213PD  Y6, Y8, Y5
-	VADDPD       Y5, Y7, Y5
-	VMULPD       mathConstants<>+1632(SB), Y2, Y8
-	VPXOR        mathConstants<>+3168(SB), Y8, Y8
-	VADDPD       Y8, Y12, Y4
-	VSUBPD       Y4, Y12, Y9
-	VADDPD       Y8, Y9, Y8
-	VMULPD       Y2, Y2, Y9
-	VMOVUPS      mathConstants<>+7072(SB), Y10
-	VMOVAPS      Y10, Y11
-	VFMADD231PD  mathConstants<>+7040(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+7104(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+7136(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+7168(SB), Y2, Y11
-	VFMADD213PD  mathConstants<>+7200(SB), Y2, Y11
-	VFMADD231PD  Y11, Y9, Y8
-	VFNMADD231PD Y6, Y7, Y8
-	VADDPD       Y8, Y4, Y8
-	VPAND        Y15, Y3, Y4
-	VPAND        Y15, Y3, Y3
-	VPCMPEQQ     Y15, Y3, Y3
-	VBLENDVPD    Y3, Y8, Y5, Y6
-	VBLENDVPD    Y3, Y5, Y8, Y5
-	VDIVPD       Y5, Y6, Y5
-	VPSLLQ       $0x3f, Y4, Y4
-	VPXOR        Y4, Y5, Y4
-	VBLENDVPD    Y1, Y0, Y4, Y0
+	VADDPD       Y5, Y7, Y8
+	VSUBPD       Y8, Y7, Y4
+	VADDPD       Y5, Y4, Y5
+	VMULPD       mathConstants<>+1632(SB), Y2, Y4
+	VPXOR        mathConstants<>+3168(SB), Y4, Y4
+	VADDPD       Y4, Y15, Y9
+	VSUBPD       Y9, Y15, Y10
+	VADDPD       Y4, Y10, Y4
+	VMULPD       Y2, Y2, Y10
+	VMOVUPS      mathConstants<>+7072(SB), Y11
+	VMOVAPS      Y11, Y12
+	VFMADD231PD  mathConstants<>+7040(SB), Y2, Y12
+	VFMADD213PD  mathConstants<>+7104(SB), Y2, Y12
+	VFMADD213PD  mathConstants<>+7136(SB), Y2, Y12
+	VFMADD213PD  mathConstants<>+7168(SB), Y2, Y12
+	VFMADD213PD  mathConstants<>+7200(SB), Y2, Y12
+	VFMADD231PD  Y12, Y10, Y4
+	VFNMADD231PD Y6, Y7, Y4
+	VADDPD       Y4, Y9, Y6
+	VSUBPD       Y6, Y9, Y9
+	VADDPD       Y4, Y9, Y4
+	VPAND        Y14, Y3, Y9
+	VPAND        Y14, Y3, Y3
+	VPCMPEQQ     Y14, Y3, Y3
+	VBLENDVPD    Y3, Y6, Y8, Y7
+	VBLENDVPD    Y3, Y4, Y5, Y12
+	VBLENDVPD    Y3, Y8, Y6, Y8
+	VBLENDVPD    Y3, Y5, Y4, Y5
+	VDIVPD       Y8, Y15, Y4
+	VMULPD       Y4, Y7, Y3
+	VFNMADD231PD Y8, Y3, Y7
+	VADDPD       Y12, Y7, Y12
+	VFNMADD231PD Y5, Y3, Y12
+	VFMADD231PD  Y4, Y12, Y3
+	VPSLLQ       $0x3f, Y9, Y9
+	VPXOR        Y9, Y3, Y9
+	VBLENDVPD    Y1, Y0, Y9, Y0
 	VMOVUPD      Y0, (DI)(AX*8)
 	ADDQ         $0x04, AX
 	CMPQ         AX, R9
@@ -9121,43 +9168,41 @@ TEXT ·sinhF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+3712(SB), Z31
-	VPBROADCASTQ mathConstants<>+1632(SB), Z30
-	VPBROADCASTQ mathConstants<>+1440(SB), Z29
-	VPBROADCASTQ mathConstants<>+3680(SB), Z28
-	VPBROADCASTQ mathConstants<>+3744(SB), Z27
-	VPBROADCASTQ mathConstants<>+3776(SB), Z26
-	VPBROADCASTQ mathConstants<>+6016(SB), Z25
-	VPBROADCASTQ mathConstants<>+6048(SB), Z24
-	VPBROADCASTQ mathConstants<>+6080(SB), Z23
-	VPBROADCASTQ mathConstants<>+6112(SB), Z22
-	VPBROADCASTQ mathConstants<>+6144(SB), Z21
-	VPBROADCASTQ mathConstants<>+6176(SB), Z20
-	VPBROADCASTQ mathConstants<>+6208(SB), Z19
-	VPBROADCASTQ mathConstants<>+6240(SB), Z18
-	VPBROADCASTQ mathConstants<>+6272(SB), Z17
-	VPBROADCASTQ mathConstants<>+6304(SB), Z16
-	VPBROADCASTQ mathConstants<>+3168(SB), Z15
-	VPBROADCASTQ mathConstants<>+2784(SB), Z14
-	VPBROADCASTQ mathConstants<>+3648(SB), Z13
-	VPBROADCASTQ mathConstants<>+4032(SB), Z12
+	VPBROADCASTQ mathConstants<>+1440(SB), Z31
+	VPBROADCASTQ mathConstants<>+3712(SB), Z30
+	VPBROADCASTQ mathConstants<>+1632(SB), Z29
+	VPBROADCASTQ mathConstants<>+3776(SB), Z28
+	VPBROADCASTQ mathConstants<>+3680(SB), Z27
+	VPBROADCASTQ mathConstants<>+3744(SB), Z26
+	VPBROADCASTQ mathConstants<>+5984(SB), Z25
+	VPBROADCASTQ mathConstants<>+6016(SB), Z24
+	VPBROADCASTQ mathConstants<>+6048(SB), Z23
+	VPBROADCASTQ mathConstants<>+6080(SB), Z22
+	VPBROADCASTQ mathConstants<>+6112(SB), Z21
+	VPBROADCASTQ mathConstants<>+6144(SB), Z20
+	VPBROADCASTQ mathConstants<>+6176(SB), Z19
+	VPBROADCASTQ mathConstants<>+6208(SB), Z18
+	VPBROADCASTQ mathConstants<>+6240(SB), Z17
+	VPBROADCASTQ mathConstants<>+6272(SB), Z16
+	VPBROADCASTQ mathConstants<>+2784(SB), Z15
+	VPBROADCASTQ mathConstants<>+3648(SB), Z14
+	VPBROADCASTQ mathConstants<>+4032(SB), Z13
+	VPBROADCASTQ mathConstants<>+4064(SB), Z12
 	VPBROADCASTQ mathConstants<>+4096(SB), Z11
-	VPBROADCASTQ mathConstants<>+4064(SB), Z10
-	VPBROADCASTQ mathConstants<>+4128(SB), Z9
-	VPBROADCASTQ mathConstants<>+4160(SB), Z8
+	VPBROADCASTQ mathConstants<>+3168(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
 
 loop:
 	VMOVUPD      (SI)(AX*8), Z0
-	VPANDQ       Z14, Z0, Z1
-	VMINPD       Z1, Z13, Z2
-	VMOVAPS      Z31, Z3
-	VFMADD231PD  Z28, Z2, Z3
-	VSUBPD       Z31, Z3, Z3
-	VFNMADD231PD Z27, Z3, Z2
+	VPANDQ       Z15, Z0, Z1
+	VMINPD       Z1, Z14, Z2
+	VMOVAPS      Z30, Z3
+	VFMADD231PD  Z27, Z2, Z3
+	VSUBPD       Z30, Z3, Z3
 	VFNMADD231PD Z26, Z3, Z2
+	VFNMADD231PD Z28, Z3, Z2
 	VMOVAPS      Z24, Z4
 	VFMADD231PD  Z2, Z25, Z4
 	VFMADD213PD  Z23, Z2, Z4
@@ -9168,48 +9213,61 @@ loop:
 	VFMADD213PD  Z18, Z2, Z4
 	VFMADD213PD  Z17, Z2, Z4
 	VFMADD213PD  Z16, Z2, Z4
-	VFMADD213PD  Z30, Z2, Z4
+	VFMADD213PD  Z29, Z2, Z4
 	VMULPD       Z2, Z2, Z5
 	VFMADD231PD  Z4, Z5, Z2
-	VADDPD       Z2, Z29, Z2
-	VSUBPD       Z29, Z3, Z3
+	VADDPD       Z2, Z31, Z2
+	VSUBPD       Z31, Z3, Z3
 	VSCALEFPD    Z3, Z2, Z3
-	VMINPD       Z1, Z12, Z2
-	VMINPD       Z2, Z10, Z4
-	VMAXPD       Z4, Z11, Z4
-	VMOVAPS      Z31, Z5
-	VFMADD231PD  Z28, Z4, Z5
-	VSUBPD       Z31, Z5, Z6
-	VFNMADD231PD Z27, Z6, Z4
-	VFNMADD231PD Z26, Z6, Z4
-	VMOVAPS      Z24, Z6
-	VFMADD231PD  Z4, Z25, Z6
-	VFMADD213PD  Z23, Z4, Z6
-	VFMADD213PD  Z22, Z4, Z6
-	VFMADD213PD  Z21, Z4, Z6
-	VFMADD213PD  Z20, Z4, Z6
-	VFMADD213PD  Z19, Z4, Z6
-	VFMADD213PD  Z18, Z4, Z6
-	VFMADD213PD  Z17, Z4, Z6
-	VFMADD213PD  Z16, Z4, Z6
-	VFMADD213PD  Z30, Z4, Z6
-	VMULPD       Z4, Z4, Z7
-	VFMADD231PD  Z6, Z7, Z4
-	VPADDQ       Z9, Z5, Z5
-	VPSLLQ       $0x34, Z5, Z5
-	VPADDQ       Z29, Z5, Z5
-	VSUBPD       Z30, Z5, Z6
-	VFMADD231PD  Z5, Z4, Z6
-	VADDPD       Z6, Z6, Z6
-	VPANDQ       Z15, Z2, Z2
-	VPORQ        Z2, Z6, Z2
-	VADDPD       Z29, Z2, Z6
-	VDIVPD       Z6, Z2, Z6
-	VADDPD       Z6, Z2, Z6
-	VMULPD       Z6, Z30, Z6
-	VCMPPD       $0x01, Z8, Z1, K1
+	VMINPD       Z1, Z13, Z2
+	VMOVAPS      Z30, Z4
+	VFMADD231PD  Z27, Z2, Z4
+	VSUBPD       Z30, Z4, Z5
+	VFNMADD231PD Z26, Z5, Z2
+	VMOVAPS      Z2, Z6
+	VFNMADD231PD Z28, Z5, Z6
+	VSUBPD       Z6, Z2, Z2
+	VFNMADD231PD Z28, Z5, Z2
+	VMULPD       Z6, Z6, Z5
+	VMOVAPS      Z24, Z7
+	VFMADD231PD  Z6, Z25, Z7
+	VFMADD213PD  Z23, Z6, Z7
+	VFMADD213PD  Z22, Z6, Z7
+	VFMADD213PD  Z21, Z6, Z7
+	VFMADD213PD  Z20, Z6, Z7
+	VFMADD213PD  Z19, Z6, Z7
+	VFMADD213PD  Z18, Z6, Z7
+	VFMADD213PD  Z17, Z6, Z7
+	VFMADD213PD  Z16, Z6, Z7
+	VFMADD213PD  Z29, Z6, Z7
+	VFMADD231PD  Z7, Z5, Z2
+	VADDPD       Z2, Z6, Z7
+	VSUBPD       Z7, Z6, Z6
+	VADDPD       Z2, Z6, Z2
+	VPADDQ       Z12, Z4, Z4
+	VPSLLQ       $0x34, Z4, Z4
+	VPADDQ       Z31, Z4, Z4
+	VSUBPD       Z29, Z4, Z6
+	VMULPD       Z4, Z7, Z7
+	VADDPD       Z7, Z6, Z5
+	VSUBPD       Z5, Z6, Z6
+	VADDPD       Z7, Z6, Z7
+	VFMADD231PD  Z4, Z2, Z7
+	VADDPD       Z7, Z5, Z7
+	VADDPD       Z7, Z7, Z7
+	VADDPD       Z7, Z31, Z5
+	VSUBPD       Z5, Z31, Z4
+	VADDPD       Z7, Z4, Z4
+	VDIVPD       Z5, Z31, Z2
+	VMULPD       Z2, Z7, Z6
+	VFNMADD213PD Z7, Z6, Z5
+	VFNMADD231PD Z4, Z6, Z5
+	VFMADD231PD  Z2, Z5, Z6
+	VADDPD       Z6, Z7, Z6
+	VMULPD       Z6, Z29, Z6
+	VCMPPD       $0x01, Z11, Z1, K1
 	VBLENDMPD    Z6, Z3, K1, Z6
-	VPANDQ       Z15, Z0, Z0
+	VPANDQ       Z10, Z0, Z0
 	VPORQ        Z0, Z6, Z0
 	VMOVUPD      Z0, (DI)(AX*8)
 	ADDQ         $0x08, AX
@@ -9224,13 +9282,13 @@ tail:
 	BZHIQ        R9, R10, R10
 	KMOVQ        R10, K7
 	VMOVUPD.Z    (SI)(AX*8), K7, Z0
-	VPANDQ       Z14, Z0, Z1
-	VMINPD       Z1, Z13, Z2
-	VMOVAPS      Z31, Z3
-	VFMADD231PD  Z28, Z2, Z3
-	VSUBPD       Z31, Z3, Z3
-	VFNMADD231PD Z27, Z3, Z2
+	VPANDQ       Z15, Z0, Z1
+	VMINPD       Z1, Z14, Z2
+	VMOVAPS      Z30, Z3
+	VFMADD231PD  Z27, Z2, Z3
+	VSUBPD       Z30, Z3, Z3
 	VFNMADD231PD Z26, Z3, Z2
+	VFNMADD231PD Z28, Z3, Z2
 	VMOVAPS      Z24, Z4
 	VFMADD231PD  Z2, Z25, Z4
 	VFMADD213PD  Z23, Z2, Z4
@@ -9241,48 +9299,61 @@ tail:
 	VFMADD213PD  Z18, Z2, Z4
 	VFMADD213PD  Z17, Z2, Z4
 	VFMADD213PD  Z16, Z2, Z4
-	VFMADD213PD  Z30, Z2, Z4
+	VFMADD213PD  Z29, Z2, Z4
 	VMULPD       Z2, Z2, Z5
 	VFMADD231PD  Z4, Z5, Z2
-	VADDPD       Z2, Z29, Z2
-	VSUBPD       Z29, Z3, Z3
+	VADDPD       Z2, Z31, Z2
+	VSUBPD       Z31, Z3, Z3
 	VSCALEFPD    Z3, Z2, Z3
-	VMINPD       Z1, Z12, Z2
-	VMINPD       Z2, Z10, Z4
-	VMAXPD       Z4, Z11, Z4
-	VMOVAPS      Z31, Z5
-	VFMADD231PD  Z28, Z4, Z5
-	VSUBPD       Z31, Z5, Z6
-	VFNMADD231PD Z27, Z6, Z4
-	VFNMADD231PD Z26, Z6, Z4
-	VMOVAPS      Z24, Z6
-	VFMADD231PD  Z4, Z25, Z6
-	VFMADD213PD  Z23, Z4, Z6
-	VFMADD213PD  Z22, Z4, Z6
-	VFMADD213PD  Z21, Z4, Z6
-	VFMADD213PD  Z20, Z4, Z6
-	VFMADD213PD  Z19, Z4, Z6
-	VFMADD213PD  Z18, Z4, Z6
-	VFMADD213PD  Z17, Z4, Z6
-	VFMADD213PD  Z16, Z4, Z6
-	VFMADD213PD  Z30, Z4, Z6
-	VMULPD       Z4, Z4, Z7
-	VFMADD231PD  Z6, Z7, Z4
-	VPADDQ       Z9, Z5, Z5
-	VPSLLQ       $0x34, Z5, Z5
-	VPADDQ       Z29, Z5, Z5
-	VSUBPD       Z30, Z5, Z6
-	VFMADD231PD  Z5, Z4, Z6
-	VADDPD       Z6, Z6, Z6
-	VPANDQ       Z15, Z2, Z2
-	VPORQ        Z2, Z6, Z2
-	VADDPD       Z29, Z2, Z6
-	VDIVPD       Z6, Z2, Z6
-	VADDPD       Z6, Z2, Z6
-	VMULPD       Z6, Z30, Z6
-	VCMPPD       $0x01, Z8, Z1, K1
+	VMINPD       Z1, Z13, Z2
+	VMOVAPS      Z30, Z4
+	VFMADD231PD  Z27, Z2, Z4
+	VSUBPD       Z30, Z4, Z5
+	VFNMADD231PD Z26, Z5, Z2
+	VMOVAPS      Z2, Z6
+	VFNMADD231PD Z28, Z5, Z6
+	VSUBPD       Z6, Z2, Z2
+	VFNMADD231PD Z28, Z5, Z2
+	VMULPD       Z6, Z6, Z5
+	VMOVAPS      Z24, Z7
+	VFMADD231PD  Z6, Z25, Z7
+	VFMADD213PD  Z23, Z6, Z7
+	VFMADD213PD  Z22, Z6, Z7
+	VFMADD213PD  Z21, Z6, Z7
+	VFMADD213PD  Z20, Z6, Z7
+	VFMADD213PD  Z19, Z6, Z7
+	VFMADD213PD  Z18, Z6, Z7
+	VFMADD213PD  Z17, Z6, Z7
+	VFMADD213PD  Z16, Z6, Z7
+	VFMADD213PD  Z29, Z6, Z7
+	VFMADD231PD  Z7, Z5, Z2
+	VADDPD       Z2, Z6, Z7
+	VSUBPD       Z7, Z6, Z6
+	VADDPD       Z2, Z6, Z2
+	VPADDQ       Z12, Z4, Z4
+	VPSLLQ       $0x34, Z4, Z4
+	VPADDQ       Z31, Z4, Z4
+	VSUBPD       Z29, Z4, Z6
+	VMULPD       Z4, Z7, Z7
+	VADDPD       Z7, Z6, Z5
+	VSUBPD       Z5, Z6, Z6
+	VADDPD       Z7, Z6, Z7
+	VFMADD231PD  Z4, Z2, Z7
+	VADDPD       Z7, Z5, Z7
+	VADDPD       Z7, Z7, Z7
+	VADDPD       Z7, Z31, Z5
+	VSUBPD       Z5, Z31, Z4
+	VADDPD       Z7, Z4, Z4
+	VDIVPD       Z5, Z31, Z2
+	VMULPD       Z2, Z7, Z6
+	VFNMADD213PD Z7, Z6, Z5
+	VFNMADD231PD Z4, Z6, Z5
+	VFMADD231PD  Z2, Z5, Z6
+	VADDPD       Z6, Z7, Z6
+	VMULPD       Z6, Z29, Z6
+	VCMPPD       $0x01, Z11, Z1, K1
 	VBLENDMPD    Z6, Z3, K1, Z6
-	VPANDQ       Z15, Z0, Z0
+	VPANDQ       Z10, Z0, Z0
 	VPORQ        Z0, Z6, Z0
 	VMOVUPD      Z0, K7, (DI)(AX*8)
 	ADDQ         R9, AX
@@ -9297,14 +9368,13 @@ TEXT ·sinhF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+3712(SB), Y15
-	VMOVUPS mathConstants<>+1440(SB), Y14
+	VMOVUPS mathConstants<>+1440(SB), Y15
+	VMOVUPS mathConstants<>+3712(SB), Y14
 	VMOVUPS mathConstants<>+1632(SB), Y13
-	VMOVUPS mathConstants<>+3680(SB), Y12
-	VMOVUPS mathConstants<>+3744(SB), Y11
-	VMOVUPS mathConstants<>+3776(SB), Y10
-	VMOVUPS mathConstants<>+6016(SB), Y9
-	VMOVUPS mathConstants<>+6048(SB), Y8
+	VMOVUPS mathConstants<>+3776(SB), Y12
+	VMOVUPS mathConstants<>+3680(SB), Y11
+	VMOVUPS mathConstants<>+3744(SB), Y10
+	VMOVUPS mathConstants<>+5984(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -9314,13 +9384,14 @@ loop:
 	VPAND        mathConstants<>+2784(SB), Y0, Y1
 	VMOVUPS      mathConstants<>+3648(SB), Y2
 	VMINPD       Y1, Y2, Y2
-	VMOVAPS      Y15, Y3
-	VFMADD231PD  Y12, Y2, Y3
-	VSUBPD       Y15, Y3, Y3
-	VFNMADD231PD Y11, Y3, Y2
+	VMOVAPS      Y14, Y3
+	VFMADD231PD  Y11, Y2, Y3
+	VSUBPD       Y14, Y3, Y3
 	VFNMADD231PD Y10, Y3, Y2
-	VMOVAPS      Y8, Y4
-	VFMADD231PD  Y2, Y9, Y4
+	VFNMADD231PD Y12, Y3, Y2
+	VMOVAPS      Y9, Y4
+	VFMADD213PD  mathConstants<>+6016(SB), Y2, Y4
+	VFMADD213PD  mathConstants<>+6048(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+6080(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+6112(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+6144(SB), Y2, Y4
@@ -9328,60 +9399,70 @@ loop:
 	VFMADD213PD  mathConstants<>+6208(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+6240(SB), Y2, Y4
 	VFMADD213PD  mathConstants<>+6272(SB), Y2, Y4
-	VFMADD213PD  mathConstants<>+6304(SB), Y2, Y4
 	VFMADD213PD  Y13, Y2, Y4
 	VMULPD       Y2, Y2, Y5
 	VFMADD231PD  Y4, Y5, Y2
-	VADDPD       Y2, Y14, Y2
-	VSUBPD       Y14, Y3, Y3
-	VMOVAPS      Y15, Y4
+	VADDPD       Y2, Y15, Y2
+	VSUBPD       Y15, Y3, Y3
+	VMOVAPS      Y14, Y4
 	VFMADD231PD  Y13, Y3, Y4
-	VSUBPD       Y15, Y4, Y5
+	VSUBPD       Y14, Y4, Y5
 	VSUBPD       Y5, Y3, Y5
-	VADDPD       Y15, Y5, Y5
+	VADDPD       Y14, Y5, Y5
 	VPSLLQ       $0x34, Y4, Y4
-	VPADDQ       Y14, Y4, Y4
+	VPADDQ       Y15, Y4, Y4
 	VMULPD       Y4, Y2, Y4
 	VPSLLQ       $0x34, Y5, Y5
-	VPADDQ       Y14, Y5, Y5
+	VPADDQ       Y15, Y5, Y5
 	VMULPD       Y5, Y4, Y5
 	VMOVUPS      mathConstants<>+4032(SB), Y4
 	VMINPD       Y1, Y4, Y4
-	VMOVUPS      mathConstants<>+4064(SB), Y2
-	VMINPD       Y4, Y2, Y2
-	VMOVUPS      mathConstants<>+4096(SB), Y3
-	VMAXPD       Y2, Y3, Y3
-	VMOVAPS      Y15, Y2
-	VFMADD231PD  Y12, Y3, Y2
-	VSUBPD       Y15, Y2, Y6
-	VFNMADD231PD Y11, Y6, Y3
-	VFNMADD231PD Y10, Y6, Y3
-	VMOVAPS      Y8, Y6
-	VFMADD231PD  Y3, Y9, Y6
-	VFMADD213PD  mathConstants<>+6080(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6176(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6208(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6240(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6272(SB), Y3, Y6
-	VFMADD213PD  mathConstants<>+6304(SB), Y3, Y6
-	VFMADD213PD  Y13, Y3, Y6
-	VMULPD       Y3, Y3, Y7
-	VFMADD231PD  Y6, Y7, Y3
-	VPADDQ       mathConstants<>+4128(SB), Y2, Y2
+	VMOVAPS      Y14, Y2
+	VFMADD231PD  Y11, Y4, Y2
+	VSUBPD       Y14, Y2, Y3
+	VFNMADD231PD Y10, Y3, Y4
+	VMOVAPS      Y4, Y6
+	VFNMADD231PD Y12, Y3, Y6
+	VSUBPD       Y6, Y4, Y4
+	VFNMADD231PD Y12, Y3, Y4
+	VMULPD       Y6, Y6, Y3
+	VMOVAPS      Y9, Y7
+	VFMADD213PD  mathConstants<>+6016(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+6048(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+6080(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+6112(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+6144(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+6176(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+6208(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+6240(SB), Y6, Y7
+	VFMADD213PD  mathConstants<>+6272(SB), Y6, Y7
+	VFMADD213PD  Y13, Y6, Y7
+	VFMADD231PD  Y7, Y3, Y4
+	VADDPD       Y4, Y6, Y7
+	VSUBPD       Y7, Y6, Y6
+	VADDPD       Y4, Y6, Y4
+	VPADDQ       mathConstants<>+4064(SB), Y2, Y2
 	VPSLLQ       $0x34, Y2, Y2
-	VPADDQ       Y14, Y2, Y2
+	VPADDQ       Y15, Y2, Y2
 	VSUBPD       Y13, Y2, Y6
-	VFMADD231PD  Y2, Y3, Y6
-	VADDPD       Y6, Y6, Y6
-	VPAND        mathConstants<>+3168(SB), Y4, Y4
-	VPOR         Y4, Y6, Y4
-	VADDPD       Y14, Y4, Y6
-	VDIVPD       Y6, Y4, Y6
-	VADDPD       Y6, Y4, Y6
+	VMULPD       Y2, Y7, Y7
+	VADDPD       Y7, Y6, Y3
+	VSUBPD       Y3, Y6, Y6
+	VADDPD       Y7, Y6, Y7
+	VFMADD231PD  Y2, Y4, Y7
+	VADDPD       Y7, Y3, Y7
+	VADDPD       Y7, Y7, Y7
+	VADDPD       Y7, Y15, Y3
+	VSUBPD       Y3, Y15, Y2
+	VADDPD       Y7, Y2, Y2
+	VDIVPD       Y3, Y15, Y4
+	VMULPD       Y4, Y7, Y6
+	VFNMADD213PD Y7, Y6, Y3
+	VFNMADD231PD Y2, Y6, Y3
+	VFMADD231PD  Y4, Y3, Y6
+	VADDPD       Y6, Y7, Y6
 	VMULPD       Y6, Y13, Y6
-	VCMPPD       $0x01, mathConstants<>+4160(SB), Y1, Y1
+	VCMPPD       $0x01, mathConstants<>+4096(SB), Y1, Y1
 	VBLENDVPD    Y1, Y6, Y5, Y6
 	VPAND        mathConstants<>+3168(SB), Y0, Y0
 	VPOR         Y0, Y6, Y0
@@ -9407,18 +9488,18 @@ TEXT ·coshF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3680(SB), Z27
 	VPBROADCASTQ mathConstants<>+3744(SB), Z26
 	VPBROADCASTQ mathConstants<>+3776(SB), Z25
-	VPBROADCASTQ mathConstants<>+6016(SB), Z24
-	VPBROADCASTQ mathConstants<>+6048(SB), Z23
-	VPBROADCASTQ mathConstants<>+6080(SB), Z22
-	VPBROADCASTQ mathConstants<>+6112(SB), Z21
-	VPBROADCASTQ mathConstants<>+6144(SB), Z20
-	VPBROADCASTQ mathConstants<>+6176(SB), Z19
-	VPBROADCASTQ mathConstants<>+6208(SB), Z18
-	VPBROADCASTQ mathConstants<>+6240(SB), Z17
-	VPBROADCASTQ mathConstants<>+6272(SB), Z16
-	VPBROADCASTQ mathConstants<>+6304(SB), Z15
+	VPBROADCASTQ mathConstants<>+5984(SB), Z24
+	VPBROADCASTQ mathConstants<>+6016(SB), Z23
+	VPBROADCASTQ mathConstants<>+6048(SB), Z22
+	VPBROADCASTQ mathConstants<>+6080(SB), Z21
+	VPBROADCASTQ mathConstants<>+6112(SB), Z20
+	VPBROADCASTQ mathConstants<>+6144(SB), Z19
+	VPBROADCASTQ mathConstants<>+6176(SB), Z18
+	VPBROADCASTQ mathConstants<>+6208(SB), Z17
+	VPBROADCASTQ mathConstants<>+6240(SB), Z16
+	VPBROADCASTQ mathConstants<>+6272(SB), Z15
 	VPBROADCASTQ mathConstants<>+1632(SB), Z14
-	VPBROADCASTQ mathConstants<>+4192(SB), Z13
+	VPBROADCASTQ mathConstants<>+4128(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -9509,10 +9590,10 @@ TEXT ·coshF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3680(SB), Y10
 	VMOVUPS mathConstants<>+3744(SB), Y9
 	VMOVUPS mathConstants<>+3776(SB), Y8
-	VMOVUPS mathConstants<>+6016(SB), Y7
-	VMOVUPS mathConstants<>+6048(SB), Y6
-	VMOVUPS mathConstants<>+6080(SB), Y5
-	VMOVUPS mathConstants<>+6112(SB), Y4
+	VMOVUPS mathConstants<>+5984(SB), Y7
+	VMOVUPS mathConstants<>+6016(SB), Y6
+	VMOVUPS mathConstants<>+6048(SB), Y5
+	VMOVUPS mathConstants<>+6080(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -9530,12 +9611,12 @@ loop:
 	VFMADD231PD  Y0, Y7, Y2
 	VFMADD213PD  Y5, Y0, Y2
 	VFMADD213PD  Y4, Y0, Y2
+	VFMADD213PD  mathConstants<>+6112(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6144(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6176(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6208(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6240(SB), Y0, Y2
 	VFMADD213PD  mathConstants<>+6272(SB), Y0, Y2
-	VFMADD213PD  mathConstants<>+6304(SB), Y0, Y2
 	VFMADD213PD  Y13, Y0, Y2
 	VMULPD       Y0, Y0, Y3
 	VFMADD231PD  Y2, Y3, Y0
@@ -9552,7 +9633,7 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y14, Y3, Y3
 	VMULPD       Y3, Y2, Y3
-	VMOVUPS      mathConstants<>+4192(SB), Y2
+	VMOVUPS      mathConstants<>+4128(SB), Y2
 	VDIVPD       Y3, Y2, Y2
 	VADDPD       Y2, Y3, Y2
 	VMOVUPD      Y2, (DI)(AX*8)
@@ -9570,29 +9651,28 @@ TEXT ·tanhF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         dst+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
-	VPBROADCASTQ mathConstants<>+3168(SB), Z31
+	VPBROADCASTQ mathConstants<>+1632(SB), Z31
 	VPBROADCASTQ mathConstants<>+3712(SB), Z30
-	VPBROADCASTQ mathConstants<>+1632(SB), Z29
-	VPBROADCASTQ mathConstants<>+4160(SB), Z28
+	VPBROADCASTQ mathConstants<>+3776(SB), Z29
+	VPBROADCASTQ mathConstants<>+4096(SB), Z28
 	VPBROADCASTQ mathConstants<>+2784(SB), Z27
-	VPBROADCASTQ mathConstants<>+4096(SB), Z26
-	VPBROADCASTQ mathConstants<>+4064(SB), Z25
-	VPBROADCASTQ mathConstants<>+3680(SB), Z24
-	VPBROADCASTQ mathConstants<>+3744(SB), Z23
-	VPBROADCASTQ mathConstants<>+3776(SB), Z22
-	VPBROADCASTQ mathConstants<>+6016(SB), Z21
-	VPBROADCASTQ mathConstants<>+6048(SB), Z20
-	VPBROADCASTQ mathConstants<>+6080(SB), Z19
-	VPBROADCASTQ mathConstants<>+6112(SB), Z18
-	VPBROADCASTQ mathConstants<>+6144(SB), Z17
-	VPBROADCASTQ mathConstants<>+6176(SB), Z16
-	VPBROADCASTQ mathConstants<>+6208(SB), Z15
-	VPBROADCASTQ mathConstants<>+6240(SB), Z14
-	VPBROADCASTQ mathConstants<>+6272(SB), Z13
-	VPBROADCASTQ mathConstants<>+6304(SB), Z12
-	VPBROADCASTQ mathConstants<>+4128(SB), Z11
-	VPBROADCASTQ mathConstants<>+1440(SB), Z10
-	VPBROADCASTQ mathConstants<>+1664(SB), Z9
+	VPBROADCASTQ mathConstants<>+3168(SB), Z26
+	VPBROADCASTQ mathConstants<>+3680(SB), Z25
+	VPBROADCASTQ mathConstants<>+3744(SB), Z24
+	VPBROADCASTQ mathConstants<>+5984(SB), Z23
+	VPBROADCASTQ mathConstants<>+6016(SB), Z22
+	VPBROADCASTQ mathConstants<>+6048(SB), Z21
+	VPBROADCASTQ mathConstants<>+6080(SB), Z20
+	VPBROADCASTQ mathConstants<>+6112(SB), Z19
+	VPBROADCASTQ mathConstants<>+6144(SB), Z18
+	VPBROADCASTQ mathConstants<>+6176(SB), Z17
+	VPBROADCASTQ mathConstants<>+6208(SB), Z16
+	VPBROADCASTQ mathConstants<>+6240(SB), Z15
+	VPBROADCASTQ mathConstants<>+6272(SB), Z14
+	VPBROADCASTQ mathConstants<>+4064(SB), Z13
+	VPBROADCASTQ mathConstants<>+1440(SB), Z12
+	VPBROADCASTQ mathConstants<>+1664(SB), Z11
+	VPBROADCASTQ mathConstants<>+8256(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -9601,39 +9681,51 @@ loop:
 	VMOVUPD      (SI)(AX*8), Z0
 	VPANDQ       Z27, Z0, Z1
 	VMINPD       Z1, Z28, Z1
-	VPANDQ       Z31, Z0, Z0
+	VPANDQ       Z26, Z0, Z0
 	VADDPD       Z1, Z1, Z1
-	VMINPD       Z1, Z25, Z2
-	VMAXPD       Z2, Z26, Z2
-	VMOVAPS      Z30, Z3
-	VFMADD231PD  Z24, Z2, Z3
-	VSUBPD       Z30, Z3, Z4
-	VFNMADD231PD Z23, Z4, Z2
-	VFNMADD231PD Z22, Z4, Z2
-	VMOVAPS      Z20, Z4
-	VFMADD231PD  Z2, Z21, Z4
-	VFMADD213PD  Z19, Z2, Z4
-	VFMADD213PD  Z18, Z2, Z4
-	VFMADD213PD  Z17, Z2, Z4
-	VFMADD213PD  Z16, Z2, Z4
-	VFMADD213PD  Z15, Z2, Z4
-	VFMADD213PD  Z14, Z2, Z4
-	VFMADD213PD  Z13, Z2, Z4
-	VFMADD213PD  Z12, Z2, Z4
-	VFMADD213PD  Z29, Z2, Z4
-	VMULPD       Z2, Z2, Z5
-	VFMADD231PD  Z4, Z5, Z2
-	VPADDQ       Z11, Z3, Z3
-	VPSLLQ       $0x34, Z3, Z3
-	VPADDQ       Z10, Z3, Z3
-	VSUBPD       Z29, Z3, Z4
-	VFMADD231PD  Z3, Z2, Z4
-	VADDPD       Z4, Z4, Z4
-	VPANDQ       Z31, Z1, Z1
-	VPORQ        Z1, Z4, Z1
-	VADDPD       Z9, Z1, Z4
-	VDIVPD       Z4, Z1, Z4
-	VPORQ        Z0, Z4, Z0
+	VMOVAPS      Z30, Z2
+	VFMADD231PD  Z25, Z1, Z2
+	VSUBPD       Z30, Z2, Z3
+	VFNMADD231PD Z24, Z3, Z1
+	VMOVAPS      Z1, Z4
+	VFNMADD231PD Z29, Z3, Z4
+	VSUBPD       Z4, Z1, Z1
+	VFNMADD231PD Z29, Z3, Z1
+	VMULPD       Z4, Z4, Z3
+	VMOVAPS      Z22, Z5
+	VFMADD231PD  Z4, Z23, Z5
+	VFMADD213PD  Z21, Z4, Z5
+	VFMADD213PD  Z20, Z4, Z5
+	VFMADD213PD  Z19, Z4, Z5
+	VFMADD213PD  Z18, Z4, Z5
+	VFMADD213PD  Z17, Z4, Z5
+	VFMADD213PD  Z16, Z4, Z5
+	VFMADD213PD  Z15, Z4, Z5
+	VFMADD213PD  Z14, Z4, Z5
+	VFMADD213PD  Z31, Z4, Z5
+	VFMADD231PD  Z5, Z3, Z1
+	VADDPD       Z1, Z4, Z5
+	VSUBPD       Z5, Z4, Z4
+	VADDPD       Z1, Z4, Z1
+	VPADDQ       Z13, Z2, Z2
+	VPSLLQ       $0x34, Z2, Z2
+	VPADDQ       Z12, Z2, Z2
+	VSUBPD       Z31, Z2, Z4
+	VMULPD       Z2, Z5, Z5
+	VADDPD       Z5, Z4, Z3
+	VSUBPD       Z3, Z4, Z4
+	VADDPD       Z5, Z4, Z5
+	VFMADD231PD  Z2, Z1, Z5
+	VADDPD       Z5, Z3, Z5
+	VADDPD       Z5, Z5, Z5
+	VADDPD       Z11, Z5, Z3
+	VDIVPD       Z3, Z5, Z3
+	VMULPD       Z31, Z5, Z5
+	VCMPPD       $0x01, Z10, Z3, K1
+	VMOVAPS      Z5, Z2
+	VFNMADD231PD Z3, Z5, Z2
+	VBLENDMPD    Z2, Z3, K1, Z2
+	VPORQ        Z0, Z2, Z0
 	VMOVUPD      Z0, (DI)(AX*8)
 	ADDQ         $0x08, AX
 	CMPQ         AX, R9
@@ -9649,39 +9741,51 @@ tail:
 	VMOVUPD.Z    (SI)(AX*8), K7, Z0
 	VPANDQ       Z27, Z0, Z1
 	VMINPD       Z1, Z28, Z1
-	VPANDQ       Z31, Z0, Z0
+	VPANDQ       Z26, Z0, Z0
 	VADDPD       Z1, Z1, Z1
-	VMINPD       Z1, Z25, Z2
-	VMAXPD       Z2, Z26, Z2
-	VMOVAPS      Z30, Z3
-	VFMADD231PD  Z24, Z2, Z3
-	VSUBPD       Z30, Z3, Z4
-	VFNMADD231PD Z23, Z4, Z2
-	VFNMADD231PD Z22, Z4, Z2
-	VMOVAPS      Z20, Z4
-	VFMADD231PD  Z2, Z21, Z4
-	VFMADD213PD  Z19, Z2, Z4
-	VFMADD213PD  Z18, Z2, Z4
-	VFMADD213PD  Z17, Z2, Z4
-	VFMADD213PD  Z16, Z2, Z4
-	VFMADD213PD  Z15, Z2, Z4
-	VFMADD213PD  Z14, Z2, Z4
-	VFMADD213PD  Z13, Z2, Z4
-	VFMADD213PD  Z12, Z2, Z4
-	VFMADD213PD  Z29, Z2, Z4
-	VMULPD       Z2, Z2, Z5
-	VFMADD231PD  Z4, Z5, Z2
-	VPADDQ       Z11, Z3, Z3
-	VPSLLQ       $0x34, Z3, Z3
-	VPADDQ       Z10, Z3, Z3
-	VSUBPD       Z29, Z3, Z4
-	VFMADD231PD  Z3, Z2, Z4
-	VADDPD       Z4, Z4, Z4
-	VPANDQ       Z31, Z1, Z1
-	VPORQ        Z1, Z4, Z1
-	VADDPD       Z9, Z1, Z4
-	VDIVPD       Z4, Z1, Z4
-	VPORQ        Z0, Z4, Z0
+	VMOVAPS      Z30, Z2
+	VFMADD231PD  Z25, Z1, Z2
+	VSUBPD       Z30, Z2, Z3
+	VFNMADD231PD Z24, Z3, Z1
+	VMOVAPS      Z1, Z4
+	VFNMADD231PD Z29, Z3, Z4
+	VSUBPD       Z4, Z1, Z1
+	VFNMADD231PD Z29, Z3, Z1
+	VMULPD       Z4, Z4, Z3
+	VMOVAPS      Z22, Z5
+	VFMADD231PD  Z4, Z23, Z5
+	VFMADD213PD  Z21, Z4, Z5
+	VFMADD213PD  Z20, Z4, Z5
+	VFMADD213PD  Z19, Z4, Z5
+	VFMADD213PD  Z18, Z4, Z5
+	VFMADD213PD  Z17, Z4, Z5
+	VFMADD213PD  Z16, Z4, Z5
+	VFMADD213PD  Z15, Z4, Z5
+	VFMADD213PD  Z14, Z4, Z5
+	VFMADD213PD  Z31, Z4, Z5
+	VFMADD231PD  Z5, Z3, Z1
+	VADDPD       Z1, Z4, Z5
+	VSUBPD       Z5, Z4, Z4
+	VADDPD       Z1, Z4, Z1
+	VPADDQ       Z13, Z2, Z2
+	VPSLLQ       $0x34, Z2, Z2
+	VPADDQ       Z12, Z2, Z2
+	VSUBPD       Z31, Z2, Z4
+	VMULPD       Z2, Z5, Z5
+	VADDPD       Z5, Z4, Z3
+	VSUBPD       Z3, Z4, Z4
+	VADDPD       Z5, Z4, Z5
+	VFMADD231PD  Z2, Z1, Z5
+	VADDPD       Z5, Z3, Z5
+	VADDPD       Z5, Z5, Z5
+	VADDPD       Z11, Z5, Z3
+	VDIVPD       Z3, Z5, Z3
+	VMULPD       Z31, Z5, Z5
+	VCMPPD       $0x01, Z10, Z3, K1
+	VMOVAPS      Z5, Z2
+	VFNMADD231PD Z3, Z5, Z2
+	VBLENDMPD    Z2, Z3, K1, Z2
+	VPORQ        Z0, Z2, Z0
 	VMOVUPD      Z0, K7, (DI)(AX*8)
 	ADDQ         R9, AX
 
@@ -9695,16 +9799,15 @@ TEXT ·tanhF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    dst+0(FP), DI
 	MOVQ    x+8(FP), SI
 	MOVQ    n+16(FP), R9
-	VMOVUPS mathConstants<>+3168(SB), Y15
+	VMOVUPS mathConstants<>+1632(SB), Y15
 	VMOVUPS mathConstants<>+3712(SB), Y14
-	VMOVUPS mathConstants<>+1632(SB), Y13
-	VMOVUPS mathConstants<>+4160(SB), Y12
+	VMOVUPS mathConstants<>+3776(SB), Y13
+	VMOVUPS mathConstants<>+4096(SB), Y12
 	VMOVUPS mathConstants<>+2784(SB), Y11
-	VMOVUPS mathConstants<>+4096(SB), Y10
-	VMOVUPS mathConstants<>+4064(SB), Y9
-	VMOVUPS mathConstants<>+3680(SB), Y8
-	VMOVUPS mathConstants<>+3744(SB), Y7
-	VMOVUPS mathConstants<>+3776(SB), Y6
+	VMOVUPS mathConstants<>+3168(SB), Y10
+	VMOVUPS mathConstants<>+3680(SB), Y9
+	VMOVUPS mathConstants<>+3744(SB), Y8
+	VMOVUPS mathConstants<>+5984(SB), Y7
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -9713,40 +9816,51 @@ loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VPAND        Y11, Y0, Y1
 	VMINPD       Y1, Y12, Y1
-	VPAND        Y15, Y0, Y0
+	VPAND        Y10, Y0, Y0
 	VADDPD       Y1, Y1, Y1
-	VMINPD       Y1, Y9, Y2
-	VMAXPD       Y2, Y10, Y2
-	VMOVAPS      Y14, Y3
-	VFMADD231PD  Y8, Y2, Y3
-	VSUBPD       Y14, Y3, Y4
-	VFNMADD231PD Y7, Y4, Y2
-	VFNMADD231PD Y6, Y4, Y2
-	VMOVUPS      mathConstants<>+6048(SB), Y4
-	VMOVAPS      Y4, Y5
-	VFMADD231PD  mathConstants<>+6016(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6080(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6112(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6144(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6176(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6208(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6240(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6272(SB), Y2, Y5
-	VFMADD213PD  mathConstants<>+6304(SB), Y2, Y5
-	VFMADD213PD  Y13, Y2, Y5
-	VMULPD       Y2, Y2, Y4
-	VFMADD231PD  Y5, Y4, Y2
-	VPADDQ       mathConstants<>+4128(SB), Y3, Y3
-	VPSLLQ       $0x34, Y3, Y3
-	VPADDQ       mathConstants<>+1440(SB), Y3, Y3
-	VSUBPD       Y13, Y3, Y5
-	VFMADD231PD  Y3, Y2, Y5
+	VMOVAPS      Y14, Y2
+	VFMADD231PD  Y9, Y1, Y2
+	VSUBPD       Y14, Y2, Y3
+	VFNMADD231PD Y8, Y3, Y1
+	VMOVAPS      Y1, Y4
+	VFNMADD231PD Y13, Y3, Y4
+	VSUBPD       Y4, Y1, Y1
+	VFNMADD231PD Y13, Y3, Y1
+	VMULPD       Y4, Y4, Y3
+	VMOVAPS      Y7, Y5
+	VFMADD213PD  mathConstants<>+6016(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+6048(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+6080(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+6112(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+6144(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+6176(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+6208(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+6240(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+6272(SB), Y4, Y5
+	VFMADD213PD  Y15, Y4, Y5
+	VFMADD231PD  Y5, Y3, Y1
+	VADDPD       Y1, Y4, Y5
+	VSUBPD       Y5, Y4, Y4
+	VADDPD       Y1, Y4, Y1
+	VPADDQ       mathConstants<>+4064(SB), Y2, Y2
+	VPSLLQ       $0x34, Y2, Y2
+	VPADDQ       mathConstants<>+1440(SB), Y2, Y2
+	VSUBPD       Y15, Y2, Y4
+	VMULPD       Y2, Y5, Y5
+	VADDPD       Y5, Y4, Y3
+	VSUBPD       Y3, Y4, Y4
+	VADDPD       Y5, Y4, Y5
+	VFMADD231PD  Y2, Y1, Y5
+	VADDPD       Y5, Y3, Y5
 	VADDPD       Y5, Y5, Y5
-	VPAND        Y15, Y1, Y1
-	VPOR         Y1, Y5, Y1
-	VADDPD       mathConstants<>+1664(SB), Y1, Y5
-	VDIVPD       Y5, Y1, Y5
-	VPOR         Y0, Y5, Y0
+	VADDPD       mathConstants<>+1664(SB), Y5, Y3
+	VDIVPD       Y3, Y5, Y3
+	VMULPD       Y15, Y5, Y5
+	VCMPPD       $0x01, mathConstants<>+8256(SB), Y3, Y2
+	VMOVAPS      Y5, Y1
+	VFNMADD231PD Y3, Y5, Y1
+	VBLENDVPD    Y2, Y1, Y3, Y1
+	VPOR         Y0, Y1, Y0
 	VMOVUPD      Y0, (DI)(AX*8)
 	ADDQ         $0x04, AX
 	CMPQ         AX, R9
@@ -9764,7 +9878,7 @@ TEXT ·asinhF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
-	VPBROADCASTQ mathConstants<>+4320(SB), Z29
+	VPBROADCASTQ mathConstants<>+4256(SB), Z29
 	VPBROADCASTQ mathConstants<>+2784(SB), Z28
 	VPBROADCASTQ mathConstants<>+1536(SB), Z27
 	VPBROADCASTQ mathConstants<>+6400(SB), Z26
@@ -9951,7 +10065,7 @@ TEXT ·asinhF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+4320(SB), Y13
+	VMOVUPS mathConstants<>+4256(SB), Y13
 	VMOVUPS mathConstants<>+2784(SB), Y12
 	XORL    AX, AX
 	SUBQ    $0x04, R9
@@ -10045,7 +10159,7 @@ TEXT ·acoshF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPXORQ       Z30, Z30, Z30
-	VPBROADCASTQ mathConstants<>+4320(SB), Z29
+	VPBROADCASTQ mathConstants<>+4256(SB), Z29
 	VPBROADCASTQ mathConstants<>+1920(SB), Z28
 	VPBROADCASTQ mathConstants<>+1536(SB), Z27
 	VPBROADCASTQ mathConstants<>+6400(SB), Z26
@@ -10227,7 +10341,7 @@ TEXT ·acoshF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VPXOR   Y14, Y14, Y14
-	VMOVUPS mathConstants<>+4320(SB), Y13
+	VMOVUPS mathConstants<>+4256(SB), Y13
 	VMOVUPS mathConstants<>+1920(SB), Y12
 	VMOVUPS mathConstants<>+1536(SB), Y11
 	XORL    AX, AX
@@ -10576,15 +10690,15 @@ TEXT ·cbrtF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPBROADCASTQ mathConstants<>+1504(SB), Z30
 	VPBROADCASTQ mathConstants<>+2784(SB), Z29
-	VPBROADCASTQ mathConstants<>+4352(SB), Z28
-	VPBROADCASTQ mathConstants<>+4384(SB), Z27
-	VPBROADCASTQ mathConstants<>+4448(SB), Z26
-	VPBROADCASTQ mathConstants<>+4416(SB), Z25
-	VPBROADCASTQ mathConstants<>+4480(SB), Z24
-	VPBROADCASTQ mathConstants<>+4512(SB), Z23
-	VPBROADCASTQ mathConstants<>+4640(SB), Z22
-	VPBROADCASTQ mathConstants<>+4576(SB), Z21
-	VPBROADCASTQ mathConstants<>+4544(SB), Z20
+	VPBROADCASTQ mathConstants<>+4288(SB), Z28
+	VPBROADCASTQ mathConstants<>+4320(SB), Z27
+	VPBROADCASTQ mathConstants<>+4384(SB), Z26
+	VPBROADCASTQ mathConstants<>+4352(SB), Z25
+	VPBROADCASTQ mathConstants<>+4416(SB), Z24
+	VPBROADCASTQ mathConstants<>+4448(SB), Z23
+	VPBROADCASTQ mathConstants<>+4576(SB), Z22
+	VPBROADCASTQ mathConstants<>+4512(SB), Z21
+	VPBROADCASTQ mathConstants<>+4480(SB), Z20
 	VPBROADCASTQ mathConstants<>+1984(SB), Z19
 	VPXORQ       Z18, Z18, Z18
 	VPBROADCASTQ mathConstants<>+3168(SB), Z17
@@ -10711,11 +10825,11 @@ TEXT ·cbrtF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VMOVUPS mathConstants<>+1504(SB), Y14
 	VMOVUPS mathConstants<>+2784(SB), Y13
-	VMOVUPS mathConstants<>+4352(SB), Y12
-	VMOVUPS mathConstants<>+4384(SB), Y11
-	VMOVUPS mathConstants<>+4448(SB), Y10
-	VMOVUPS mathConstants<>+4416(SB), Y9
-	VMOVUPS mathConstants<>+4480(SB), Y8
+	VMOVUPS mathConstants<>+4288(SB), Y12
+	VMOVUPS mathConstants<>+4320(SB), Y11
+	VMOVUPS mathConstants<>+4384(SB), Y10
+	VMOVUPS mathConstants<>+4352(SB), Y9
+	VMOVUPS mathConstants<>+4416(SB), Y8
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -10731,7 +10845,7 @@ loop:
 	VPSRLQ       $0x20, Y4, Y5
 	VPOR         Y14, Y5, Y5
 	VSUBPD       Y14, Y5, Y5
-	VFMADD213PD  mathConstants<>+4512(SB), Y8, Y5
+	VFMADD213PD  mathConstants<>+4448(SB), Y8, Y5
 	VPSLLQ       $0x20, Y5, Y5
 	VMULPD       Y5, Y5, Y6
 	VMULPD       Y5, Y6, Y6
@@ -10754,11 +10868,11 @@ loop:
 	VFMSUB231PD  Y5, Y5, Y7
 	VFNMADD231PD Y5, Y6, Y4
 	VFNMADD231PD Y5, Y7, Y4
-	VMULPD       mathConstants<>+4640(SB), Y6, Y6
+	VMULPD       mathConstants<>+4576(SB), Y6, Y6
 	VDIVPD       Y6, Y4, Y6
 	VADDPD       Y6, Y5, Y6
-	VBLENDVPD    Y3, mathConstants<>+4544(SB), Y15, Y3
-	VBLENDVPD    Y2, mathConstants<>+4576(SB), Y3, Y3
+	VBLENDVPD    Y3, mathConstants<>+4480(SB), Y15, Y3
+	VBLENDVPD    Y2, mathConstants<>+4512(SB), Y3, Y3
 	VMULPD       Y3, Y6, Y3
 	VCMPPD       $0x01, mathConstants<>+1984(SB), Y1, Y6
 	VPXOR        Y2, Y2, Y2
@@ -10784,23 +10898,23 @@ TEXT ·erfF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
 	VPBROADCASTQ mathConstants<>+3168(SB), Z30
-	VPBROADCASTQ mathConstants<>+8256(SB), Z29
+	VPBROADCASTQ mathConstants<>+8288(SB), Z29
 	VPBROADCASTQ mathConstants<>+3712(SB), Z28
 	VPBROADCASTQ mathConstants<>+3776(SB), Z27
-	VPBROADCASTQ mathConstants<>+8960(SB), Z26
+	VPBROADCASTQ mathConstants<>+8992(SB), Z26
 	VPBROADCASTQ mathConstants<>+2784(SB), Z25
-	VPBROADCASTQ mathConstants<>+4608(SB), Z24
-	VPBROADCASTQ mathConstants<>+4672(SB), Z23
-	VPBROADCASTQ mathConstants<>+4064(SB), Z22
+	VPBROADCASTQ mathConstants<>+4544(SB), Z24
+	VPBROADCASTQ mathConstants<>+4640(SB), Z23
+	VPBROADCASTQ mathConstants<>+4608(SB), Z22
 	VPBROADCASTQ mathConstants<>+3680(SB), Z21
 	VPBROADCASTQ mathConstants<>+3744(SB), Z20
-	VPBROADCASTQ mathConstants<>+6016(SB), Z19
-	VPBROADCASTQ mathConstants<>+6048(SB), Z18
-	VPBROADCASTQ mathConstants<>+6080(SB), Z17
-	VPBROADCASTQ mathConstants<>+6112(SB), Z16
-	VPBROADCASTQ mathConstants<>+6144(SB), Z15
-	VPBROADCASTQ mathConstants<>+6176(SB), Z14
-	VPBROADCASTQ mathConstants<>+6208(SB), Z13
+	VPBROADCASTQ mathConstants<>+5984(SB), Z19
+	VPBROADCASTQ mathConstants<>+6016(SB), Z18
+	VPBROADCASTQ mathConstants<>+6048(SB), Z17
+	VPBROADCASTQ mathConstants<>+6080(SB), Z16
+	VPBROADCASTQ mathConstants<>+6112(SB), Z15
+	VPBROADCASTQ mathConstants<>+6144(SB), Z14
+	VPBROADCASTQ mathConstants<>+6176(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -10838,9 +10952,9 @@ loop:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6208(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6240(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6272(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6304(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+1632(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
@@ -10848,10 +10962,9 @@ loop:
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+8320(SB), Z9
+	VPBROADCASTQ     mathConstants<>+8352(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+8288(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8352(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+8320(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8384(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8416(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8448(SB), Z6, Z8
@@ -10870,6 +10983,7 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+8864(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8896(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8928(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z26, Z6
 	VSUBPD           Z6, Z26, Z9
@@ -10894,10 +11008,9 @@ loop:
 	VSUBPD           Z6, Z31, Z6
 	VMINPD           Z1, Z31, Z9
 	VMULPD           Z9, Z9, Z4
-	VPBROADCASTQ     mathConstants<>+9024(SB), Z2
+	VPBROADCASTQ     mathConstants<>+9056(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+8992(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+9056(SB), Z4, Z3
+	VFMADD231PD.BCST mathConstants<>+9024(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9088(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9120(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9152(SB), Z4, Z3
@@ -10908,6 +11021,7 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+9312(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9344(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9376(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9408(SB), Z4, Z3
 	VFMADD213PD      Z9, Z9, Z3
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -10959,9 +11073,9 @@ tail:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6208(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6240(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6272(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6304(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+1632(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
@@ -10969,10 +11083,9 @@ tail:
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+8320(SB), Z9
+	VPBROADCASTQ     mathConstants<>+8352(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+8288(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8352(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+8320(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8384(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8416(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8448(SB), Z6, Z8
@@ -10991,6 +11104,7 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+8864(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8896(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8928(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z26, Z6
 	VSUBPD           Z6, Z26, Z9
@@ -11015,10 +11129,9 @@ tail:
 	VSUBPD           Z6, Z31, Z6
 	VMINPD           Z1, Z31, Z9
 	VMULPD           Z9, Z9, Z4
-	VPBROADCASTQ     mathConstants<>+9024(SB), Z2
+	VPBROADCASTQ     mathConstants<>+9056(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+8992(SB), Z4, Z3
-	VFMADD213PD.BCST mathConstants<>+9056(SB), Z4, Z3
+	VFMADD231PD.BCST mathConstants<>+9024(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9088(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9120(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9152(SB), Z4, Z3
@@ -11029,6 +11142,7 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+9312(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9344(SB), Z4, Z3
 	VFMADD213PD.BCST mathConstants<>+9376(SB), Z4, Z3
+	VFMADD213PD.BCST mathConstants<>+9408(SB), Z4, Z3
 	VFMADD213PD      Z9, Z9, Z3
 	VCMPPD           $0x01, Z1, Z31, K1
 	VCMPPD           $0x03, Z0, Z0, K2
@@ -11059,19 +11173,19 @@ TEXT ·erfF64AVX2(SB), NOSPLIT, $0-24
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VPAND        mathConstants<>+2784(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+4608(SB), Y2
+	VMOVUPS      mathConstants<>+4544(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMULPD       Y2, Y2, Y3
 	VMOVAPS      Y3, Y4
 	VFMSUB231PD  Y2, Y2, Y4
-	VSUBPD       mathConstants<>+8256(SB), Y2, Y5
-	VADDPD       mathConstants<>+8256(SB), Y2, Y6
+	VSUBPD       mathConstants<>+8288(SB), Y2, Y5
+	VADDPD       mathConstants<>+8288(SB), Y2, Y6
 	VDIVPD       Y6, Y5, Y6
 	VPXOR        Y13, Y3, Y3
 	VPXOR        Y13, Y4, Y4
-	VMOVUPS      mathConstants<>+4064(SB), Y5
+	VMOVUPS      mathConstants<>+4608(SB), Y5
 	VMINPD       Y3, Y5, Y5
-	VMOVUPS      mathConstants<>+4672(SB), Y3
+	VMOVUPS      mathConstants<>+4640(SB), Y3
 	VMAXPD       Y5, Y3, Y3
 	VMOVAPS      Y14, Y5
 	VFMADD231PD  mathConstants<>+3680(SB), Y3, Y5
@@ -11085,9 +11199,10 @@ loop:
 	VSUBPD       Y8, Y15, Y9
 	VADDPD       Y7, Y9, Y9
 	VMULPD       Y7, Y7, Y10
-	VMOVUPS      mathConstants<>+6048(SB), Y11
+	VMOVUPS      mathConstants<>+6016(SB), Y11
 	VMOVAPS      Y11, Y12
-	VFMADD231PD  mathConstants<>+6016(SB), Y7, Y12
+	VFMADD231PD  mathConstants<>+5984(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6048(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6080(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6112(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6144(SB), Y7, Y12
@@ -11095,7 +11210,6 @@ loop:
 	VFMADD213PD  mathConstants<>+6208(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6240(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6272(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6304(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+1632(SB), Y7, Y12
 	VFMADD231PD  Y12, Y10, Y9
 	VADDPD       Y4, Y3, Y4
@@ -11113,10 +11227,9 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y15, Y3, Y3
 	VMULPD       Y3, Y8, Y3
-	VMOVUPS      mathConstants<>+8320(SB), Y8
+	VMOVUPS      mathConstants<>+8352(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+8288(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8352(SB), Y6, Y9
+	VFMADD231PD  mathConstants<>+8320(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8384(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8416(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8448(SB), Y6, Y9
@@ -11135,9 +11248,10 @@ loop:
 	VFMADD213PD  mathConstants<>+8864(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8896(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8928(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8960(SB), Y6, Y9
 	VMULPD       Y9, Y6, Y9
-	VADDPD       mathConstants<>+8960(SB), Y9, Y6
-	VMOVUPS      mathConstants<>+8960(SB), Y8
+	VADDPD       mathConstants<>+8992(SB), Y9, Y6
+	VMOVUPS      mathConstants<>+8992(SB), Y8
 	VSUBPD       Y6, Y8, Y8
 	VADDPD       Y9, Y8, Y9
 	VMULPD       Y3, Y15, Y8
@@ -11160,10 +11274,9 @@ loop:
 	VSUBPD       Y6, Y15, Y6
 	VMINPD       Y1, Y15, Y8
 	VMULPD       Y8, Y8, Y4
-	VMOVUPS      mathConstants<>+9024(SB), Y2
+	VMOVUPS      mathConstants<>+9056(SB), Y2
 	VMOVAPS      Y2, Y5
-	VFMADD231PD  mathConstants<>+8992(SB), Y4, Y5
-	VFMADD213PD  mathConstants<>+9056(SB), Y4, Y5
+	VFMADD231PD  mathConstants<>+9024(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+9088(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+9120(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+9152(SB), Y4, Y5
@@ -11174,6 +11287,7 @@ loop:
 	VFMADD213PD  mathConstants<>+9312(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+9344(SB), Y4, Y5
 	VFMADD213PD  mathConstants<>+9376(SB), Y4, Y5
+	VFMADD213PD  mathConstants<>+9408(SB), Y4, Y5
 	VFMADD213PD  Y8, Y8, Y5
 	VCMPPD       $0x01, Y1, Y15, Y1
 	VCMPPD       $0x03, Y0, Y0, Y8
@@ -11197,24 +11311,24 @@ TEXT ·erfcF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+5312(SB), Z30
-	VPBROADCASTQ mathConstants<>+8256(SB), Z29
+	VPBROADCASTQ mathConstants<>+5280(SB), Z30
+	VPBROADCASTQ mathConstants<>+8288(SB), Z29
 	VPBROADCASTQ mathConstants<>+3168(SB), Z28
 	VPBROADCASTQ mathConstants<>+3712(SB), Z27
 	VPBROADCASTQ mathConstants<>+3776(SB), Z26
-	VPBROADCASTQ mathConstants<>+8960(SB), Z25
+	VPBROADCASTQ mathConstants<>+8992(SB), Z25
 	VPBROADCASTQ mathConstants<>+2784(SB), Z24
-	VPBROADCASTQ mathConstants<>+5280(SB), Z23
-	VPBROADCASTQ mathConstants<>+4672(SB), Z22
-	VPBROADCASTQ mathConstants<>+4064(SB), Z21
+	VPBROADCASTQ mathConstants<>+5248(SB), Z23
+	VPBROADCASTQ mathConstants<>+4640(SB), Z22
+	VPBROADCASTQ mathConstants<>+4608(SB), Z21
 	VPBROADCASTQ mathConstants<>+3680(SB), Z20
 	VPBROADCASTQ mathConstants<>+3744(SB), Z19
-	VPBROADCASTQ mathConstants<>+6016(SB), Z18
-	VPBROADCASTQ mathConstants<>+6048(SB), Z17
-	VPBROADCASTQ mathConstants<>+6080(SB), Z16
-	VPBROADCASTQ mathConstants<>+6112(SB), Z15
-	VPBROADCASTQ mathConstants<>+6144(SB), Z14
-	VPBROADCASTQ mathConstants<>+6176(SB), Z13
+	VPBROADCASTQ mathConstants<>+5984(SB), Z18
+	VPBROADCASTQ mathConstants<>+6016(SB), Z17
+	VPBROADCASTQ mathConstants<>+6048(SB), Z16
+	VPBROADCASTQ mathConstants<>+6080(SB), Z15
+	VPBROADCASTQ mathConstants<>+6112(SB), Z14
+	VPBROADCASTQ mathConstants<>+6144(SB), Z13
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -11252,10 +11366,10 @@ loop:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6176(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6208(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6240(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6272(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6304(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+1632(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
@@ -11263,10 +11377,9 @@ loop:
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+8320(SB), Z9
+	VPBROADCASTQ     mathConstants<>+8352(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+8288(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8352(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+8320(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8384(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8416(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8448(SB), Z6, Z8
@@ -11285,6 +11398,7 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+8864(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8896(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8928(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z25, Z6
 	VSUBPD           Z6, Z25, Z9
@@ -11314,10 +11428,9 @@ loop:
 	VPBROADCASTQ     mathConstants<>+3328(SB), Z4
 	VMAXPD           Z6, Z4, Z4
 	VMULPD           Z4, Z4, Z6
-	VPBROADCASTQ     mathConstants<>+9024(SB), Z2
+	VPBROADCASTQ     mathConstants<>+9056(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+8992(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+9056(SB), Z6, Z3
+	VFMADD231PD.BCST mathConstants<>+9024(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9088(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9120(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9152(SB), Z6, Z3
@@ -11328,6 +11441,7 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+9312(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9344(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9376(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9408(SB), Z6, Z3
 	VFMADD213PD      Z4, Z4, Z3
 	VSUBPD           Z3, Z31, Z3
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -11378,10 +11492,10 @@ tail:
 	VFMADD213PD      Z15, Z7, Z11
 	VFMADD213PD      Z14, Z7, Z11
 	VFMADD213PD      Z13, Z7, Z11
+	VFMADD213PD.BCST mathConstants<>+6176(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6208(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6240(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+6272(SB), Z7, Z11
-	VFMADD213PD.BCST mathConstants<>+6304(SB), Z7, Z11
 	VFMADD213PD.BCST mathConstants<>+1632(SB), Z7, Z11
 	VFMADD231PD      Z11, Z10, Z9
 	VADDPD           Z4, Z3, Z4
@@ -11389,10 +11503,9 @@ tail:
 	VFMADD231PD      Z3, Z4, Z9
 	VADDPD           Z9, Z8, Z9
 	VSCALEFPD        Z5, Z9, Z5
-	VPBROADCASTQ     mathConstants<>+8320(SB), Z9
+	VPBROADCASTQ     mathConstants<>+8352(SB), Z9
 	VMOVAPS          Z9, Z8
-	VFMADD231PD.BCST mathConstants<>+8288(SB), Z6, Z8
-	VFMADD213PD.BCST mathConstants<>+8352(SB), Z6, Z8
+	VFMADD231PD.BCST mathConstants<>+8320(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8384(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8416(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8448(SB), Z6, Z8
@@ -11411,6 +11524,7 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+8864(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8896(SB), Z6, Z8
 	VFMADD213PD.BCST mathConstants<>+8928(SB), Z6, Z8
+	VFMADD213PD.BCST mathConstants<>+8960(SB), Z6, Z8
 	VMULPD           Z8, Z6, Z8
 	VADDPD           Z8, Z25, Z6
 	VSUBPD           Z6, Z25, Z9
@@ -11440,10 +11554,9 @@ tail:
 	VPBROADCASTQ     mathConstants<>+3328(SB), Z4
 	VMAXPD           Z6, Z4, Z4
 	VMULPD           Z4, Z4, Z6
-	VPBROADCASTQ     mathConstants<>+9024(SB), Z2
+	VPBROADCASTQ     mathConstants<>+9056(SB), Z2
 	VMOVAPS          Z2, Z3
-	VFMADD231PD.BCST mathConstants<>+8992(SB), Z6, Z3
-	VFMADD213PD.BCST mathConstants<>+9056(SB), Z6, Z3
+	VFMADD231PD.BCST mathConstants<>+9024(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9088(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9120(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9152(SB), Z6, Z3
@@ -11454,6 +11567,7 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+9312(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9344(SB), Z6, Z3
 	VFMADD213PD.BCST mathConstants<>+9376(SB), Z6, Z3
+	VFMADD213PD.BCST mathConstants<>+9408(SB), Z6, Z3
 	VFMADD213PD      Z4, Z4, Z3
 	VSUBPD           Z3, Z31, Z3
 	VCMPPD           $0x03, Z0, Z0, K1
@@ -11475,7 +11589,7 @@ TEXT ·erfcF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VMOVUPS mathConstants<>+3712(SB), Y14
-	VMOVUPS mathConstants<>+5312(SB), Y13
+	VMOVUPS mathConstants<>+5280(SB), Y13
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -11483,20 +11597,20 @@ TEXT ·erfcF64AVX2(SB), NOSPLIT, $0-24
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VPAND        mathConstants<>+2784(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+5280(SB), Y2
+	VMOVUPS      mathConstants<>+5248(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMAXPD       Y2, Y13, Y2
 	VMULPD       Y2, Y2, Y3
 	VMOVAPS      Y3, Y4
 	VFMSUB231PD  Y2, Y2, Y4
-	VSUBPD       mathConstants<>+8256(SB), Y2, Y5
-	VADDPD       mathConstants<>+8256(SB), Y2, Y6
+	VSUBPD       mathConstants<>+8288(SB), Y2, Y5
+	VADDPD       mathConstants<>+8288(SB), Y2, Y6
 	VDIVPD       Y6, Y5, Y6
 	VPXOR        mathConstants<>+3168(SB), Y3, Y3
 	VPXOR        mathConstants<>+3168(SB), Y4, Y4
-	VMOVUPS      mathConstants<>+4064(SB), Y5
+	VMOVUPS      mathConstants<>+4608(SB), Y5
 	VMINPD       Y3, Y5, Y5
-	VMOVUPS      mathConstants<>+4672(SB), Y3
+	VMOVUPS      mathConstants<>+4640(SB), Y3
 	VMAXPD       Y5, Y3, Y3
 	VMOVAPS      Y14, Y5
 	VFMADD231PD  mathConstants<>+3680(SB), Y3, Y5
@@ -11510,9 +11624,10 @@ loop:
 	VSUBPD       Y8, Y15, Y9
 	VADDPD       Y7, Y9, Y9
 	VMULPD       Y7, Y7, Y10
-	VMOVUPS      mathConstants<>+6048(SB), Y11
+	VMOVUPS      mathConstants<>+6016(SB), Y11
 	VMOVAPS      Y11, Y12
-	VFMADD231PD  mathConstants<>+6016(SB), Y7, Y12
+	VFMADD231PD  mathConstants<>+5984(SB), Y7, Y12
+	VFMADD213PD  mathConstants<>+6048(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6080(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6112(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6144(SB), Y7, Y12
@@ -11520,7 +11635,6 @@ loop:
 	VFMADD213PD  mathConstants<>+6208(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6240(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+6272(SB), Y7, Y12
-	VFMADD213PD  mathConstants<>+6304(SB), Y7, Y12
 	VFMADD213PD  mathConstants<>+1632(SB), Y7, Y12
 	VFMADD231PD  Y12, Y10, Y9
 	VADDPD       Y4, Y3, Y4
@@ -11538,10 +11652,9 @@ loop:
 	VPSLLQ       $0x34, Y3, Y3
 	VPADDQ       Y15, Y3, Y3
 	VMULPD       Y3, Y8, Y3
-	VMOVUPS      mathConstants<>+8320(SB), Y8
+	VMOVUPS      mathConstants<>+8352(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+8288(SB), Y6, Y9
-	VFMADD213PD  mathConstants<>+8352(SB), Y6, Y9
+	VFMADD231PD  mathConstants<>+8320(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8384(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8416(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8448(SB), Y6, Y9
@@ -11560,9 +11673,10 @@ loop:
 	VFMADD213PD  mathConstants<>+8864(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8896(SB), Y6, Y9
 	VFMADD213PD  mathConstants<>+8928(SB), Y6, Y9
+	VFMADD213PD  mathConstants<>+8960(SB), Y6, Y9
 	VMULPD       Y9, Y6, Y9
-	VADDPD       mathConstants<>+8960(SB), Y9, Y6
-	VMOVUPS      mathConstants<>+8960(SB), Y8
+	VADDPD       mathConstants<>+8992(SB), Y9, Y6
+	VMOVUPS      mathConstants<>+8992(SB), Y8
 	VSUBPD       Y6, Y8, Y8
 	VADDPD       Y9, Y8, Y9
 	VMULPD       Y3, Y15, Y8
@@ -11590,10 +11704,9 @@ loop:
 	VMOVUPS      mathConstants<>+3328(SB), Y8
 	VMAXPD       Y6, Y8, Y8
 	VMULPD       Y8, Y8, Y6
-	VMOVUPS      mathConstants<>+9024(SB), Y2
+	VMOVUPS      mathConstants<>+9056(SB), Y2
 	VMOVAPS      Y2, Y5
-	VFMADD231PD  mathConstants<>+8992(SB), Y6, Y5
-	VFMADD213PD  mathConstants<>+9056(SB), Y6, Y5
+	VFMADD231PD  mathConstants<>+9024(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+9088(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+9120(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+9152(SB), Y6, Y5
@@ -11604,6 +11717,7 @@ loop:
 	VFMADD213PD  mathConstants<>+9312(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+9344(SB), Y6, Y5
 	VFMADD213PD  mathConstants<>+9376(SB), Y6, Y5
+	VFMADD213PD  mathConstants<>+9408(SB), Y6, Y5
 	VFMADD213PD  Y8, Y8, Y5
 	VSUBPD       Y5, Y15, Y5
 	VCMPPD       $0x03, Y0, Y0, Y8
@@ -11629,20 +11743,20 @@ TEXT ·sigmoidF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3712(SB), Z30
 	VPBROADCASTQ mathConstants<>+3776(SB), Z29
 	VPBROADCASTQ mathConstants<>+3168(SB), Z28
-	VPBROADCASTQ mathConstants<>+4672(SB), Z27
-	VPBROADCASTQ mathConstants<>+4064(SB), Z26
+	VPBROADCASTQ mathConstants<>+4640(SB), Z27
+	VPBROADCASTQ mathConstants<>+4608(SB), Z26
 	VPBROADCASTQ mathConstants<>+3680(SB), Z25
 	VPBROADCASTQ mathConstants<>+3744(SB), Z24
-	VPBROADCASTQ mathConstants<>+6016(SB), Z23
-	VPBROADCASTQ mathConstants<>+6048(SB), Z22
-	VPBROADCASTQ mathConstants<>+6080(SB), Z21
-	VPBROADCASTQ mathConstants<>+6112(SB), Z20
-	VPBROADCASTQ mathConstants<>+6144(SB), Z19
-	VPBROADCASTQ mathConstants<>+6176(SB), Z18
-	VPBROADCASTQ mathConstants<>+6208(SB), Z17
-	VPBROADCASTQ mathConstants<>+6240(SB), Z16
-	VPBROADCASTQ mathConstants<>+6272(SB), Z15
-	VPBROADCASTQ mathConstants<>+6304(SB), Z14
+	VPBROADCASTQ mathConstants<>+5984(SB), Z23
+	VPBROADCASTQ mathConstants<>+6016(SB), Z22
+	VPBROADCASTQ mathConstants<>+6048(SB), Z21
+	VPBROADCASTQ mathConstants<>+6080(SB), Z20
+	VPBROADCASTQ mathConstants<>+6112(SB), Z19
+	VPBROADCASTQ mathConstants<>+6144(SB), Z18
+	VPBROADCASTQ mathConstants<>+6176(SB), Z17
+	VPBROADCASTQ mathConstants<>+6208(SB), Z16
+	VPBROADCASTQ mathConstants<>+6240(SB), Z15
+	VPBROADCASTQ mathConstants<>+6272(SB), Z14
 	VPBROADCASTQ mathConstants<>+1632(SB), Z13
 	VPXORQ       Z12, Z12, Z12
 	XORL         AX, AX
@@ -11762,8 +11876,8 @@ TEXT ·sigmoidF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3776(SB), Y13
 	VMOVUPS mathConstants<>+1632(SB), Y12
 	VMOVUPS mathConstants<>+3168(SB), Y11
-	VMOVUPS mathConstants<>+4672(SB), Y10
-	VMOVUPS mathConstants<>+4064(SB), Y9
+	VMOVUPS mathConstants<>+4640(SB), Y10
+	VMOVUPS mathConstants<>+4608(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -11785,9 +11899,10 @@ loop:
 	VSUBPD       Y4, Y15, Y5
 	VADDPD       Y3, Y5, Y5
 	VMULPD       Y3, Y3, Y6
-	VMOVUPS      mathConstants<>+6048(SB), Y7
+	VMOVUPS      mathConstants<>+6016(SB), Y7
 	VMOVAPS      Y7, Y8
-	VFMADD231PD  mathConstants<>+6016(SB), Y3, Y8
+	VFMADD231PD  mathConstants<>+5984(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6048(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6080(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y8
@@ -11795,7 +11910,6 @@ loop:
 	VFMADD213PD  mathConstants<>+6208(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6240(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6272(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6304(SB), Y3, Y8
 	VFMADD213PD  Y12, Y3, Y8
 	VFMADD231PD  Y8, Y6, Y5
 	VADDPD       Y1, Y5, Y1
@@ -11841,22 +11955,22 @@ TEXT ·siluF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+3712(SB), Z29
 	VPBROADCASTQ mathConstants<>+3776(SB), Z28
 	VPXORQ       Z27, Z27, Z27
-	VPBROADCASTQ mathConstants<>+9408(SB), Z26
+	VPBROADCASTQ mathConstants<>+9440(SB), Z26
 	VPBROADCASTQ mathConstants<>+3680(SB), Z25
 	VPBROADCASTQ mathConstants<>+3744(SB), Z24
-	VPBROADCASTQ mathConstants<>+6016(SB), Z23
-	VPBROADCASTQ mathConstants<>+6048(SB), Z22
-	VPBROADCASTQ mathConstants<>+6080(SB), Z21
-	VPBROADCASTQ mathConstants<>+6112(SB), Z20
-	VPBROADCASTQ mathConstants<>+6144(SB), Z19
-	VPBROADCASTQ mathConstants<>+6176(SB), Z18
-	VPBROADCASTQ mathConstants<>+6208(SB), Z17
-	VPBROADCASTQ mathConstants<>+6240(SB), Z16
-	VPBROADCASTQ mathConstants<>+6272(SB), Z15
-	VPBROADCASTQ mathConstants<>+6304(SB), Z14
+	VPBROADCASTQ mathConstants<>+5984(SB), Z23
+	VPBROADCASTQ mathConstants<>+6016(SB), Z22
+	VPBROADCASTQ mathConstants<>+6048(SB), Z21
+	VPBROADCASTQ mathConstants<>+6080(SB), Z20
+	VPBROADCASTQ mathConstants<>+6112(SB), Z19
+	VPBROADCASTQ mathConstants<>+6144(SB), Z18
+	VPBROADCASTQ mathConstants<>+6176(SB), Z17
+	VPBROADCASTQ mathConstants<>+6208(SB), Z16
+	VPBROADCASTQ mathConstants<>+6240(SB), Z15
+	VPBROADCASTQ mathConstants<>+6272(SB), Z14
 	VPBROADCASTQ mathConstants<>+1632(SB), Z13
-	VPBROADCASTQ mathConstants<>+5344(SB), Z12
-	VPBROADCASTQ mathConstants<>+5696(SB), Z11
+	VPBROADCASTQ mathConstants<>+5312(SB), Z12
+	VPBROADCASTQ mathConstants<>+5664(SB), Z11
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -11997,7 +12111,7 @@ TEXT ·siluF64AVX2(SB), NOSPLIT, $0-24
 	VMOVUPS mathConstants<>+3168(SB), Y12
 	VMOVUPS mathConstants<>+3776(SB), Y11
 	VPXOR   Y10, Y10, Y10
-	VMOVUPS mathConstants<>+9408(SB), Y9
+	VMOVUPS mathConstants<>+9440(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -12018,9 +12132,10 @@ loop:
 	VSUBPD       Y4, Y15, Y5
 	VADDPD       Y3, Y5, Y5
 	VMULPD       Y3, Y3, Y6
-	VMOVUPS      mathConstants<>+6048(SB), Y7
+	VMOVUPS      mathConstants<>+6016(SB), Y7
 	VMOVAPS      Y7, Y8
-	VFMADD231PD  mathConstants<>+6016(SB), Y3, Y8
+	VFMADD231PD  mathConstants<>+5984(SB), Y3, Y8
+	VFMADD213PD  mathConstants<>+6048(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6080(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y8
@@ -12028,7 +12143,6 @@ loop:
 	VFMADD213PD  mathConstants<>+6208(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6240(SB), Y3, Y8
 	VFMADD213PD  mathConstants<>+6272(SB), Y3, Y8
-	VFMADD213PD  mathConstants<>+6304(SB), Y3, Y8
 	VFMADD213PD  Y13, Y3, Y8
 	VFMADD231PD  Y8, Y6, Y5
 	VADDPD       Y1, Y5, Y1
@@ -12047,7 +12161,7 @@ loop:
 	VADDPD       Y5, Y15, Y4
 	VSUBPD       Y4, Y15, Y8
 	VADDPD       Y5, Y8, Y5
-	VMOVUPS      mathConstants<>+5344(SB), Y8
+	VMOVUPS      mathConstants<>+5312(SB), Y8
 	VMAXPD       Y0, Y8, Y8
 	VCMPPD       $0x01, Y10, Y8, Y0
 	VBLENDVPD    Y0, Y1, Y15, Y1
@@ -12073,7 +12187,7 @@ loop:
 	VMULPD       Y3, Y0, Y3
 	VPAND        Y12, Y8, Y0
 	VPOR         Y0, Y3, Y0
-	VCMPPD       $0x01, mathConstants<>+5696(SB), Y8, Y3
+	VCMPPD       $0x01, mathConstants<>+5664(SB), Y8, Y3
 	VCMPPD       $0x03, Y8, Y8, Y7
 	VBLENDVPD    Y7, Y0, Y8, Y8
 	VBLENDVPD    Y3, Y0, Y8, Y0
@@ -12097,18 +12211,18 @@ TEXT ·geluF64AVX512(SB), NOSPLIT, $0-24
 	VPBROADCASTQ mathConstants<>+1600(SB), Z29
 	VPBROADCASTQ mathConstants<>+3168(SB), Z28
 	VPBROADCASTQ mathConstants<>+2784(SB), Z27
-	VPBROADCASTQ mathConstants<>+9440(SB), Z26
-	VPBROADCASTQ mathConstants<>+5312(SB), Z25
-	VPBROADCASTQ mathConstants<>+8256(SB), Z24
+	VPBROADCASTQ mathConstants<>+9472(SB), Z26
+	VPBROADCASTQ mathConstants<>+5280(SB), Z25
+	VPBROADCASTQ mathConstants<>+8288(SB), Z24
 	VPBROADCASTQ mathConstants<>+3712(SB), Z23
 	VPBROADCASTQ mathConstants<>+3776(SB), Z22
-	VPBROADCASTQ mathConstants<>+8960(SB), Z21
-	VPBROADCASTQ mathConstants<>+5376(SB), Z20
-	VPBROADCASTQ mathConstants<>+4672(SB), Z19
-	VPBROADCASTQ mathConstants<>+4064(SB), Z18
+	VPBROADCASTQ mathConstants<>+8992(SB), Z21
+	VPBROADCASTQ mathConstants<>+5344(SB), Z20
+	VPBROADCASTQ mathConstants<>+4640(SB), Z19
+	VPBROADCASTQ mathConstants<>+4608(SB), Z18
 	VPBROADCASTQ mathConstants<>+3680(SB), Z17
 	VPBROADCASTQ mathConstants<>+3744(SB), Z16
-	VPBROADCASTQ mathConstants<>+6016(SB), Z15
+	VPBROADCASTQ mathConstants<>+5984(SB), Z15
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -12148,6 +12262,7 @@ loop:
 	VADDPD           Z9, Z11, Z11
 	VMULPD           Z9, Z9, Z12
 	VMOVAPS          Z15, Z13
+	VFMADD213PD.BCST mathConstants<>+6016(SB), Z9, Z13
 	VFMADD213PD.BCST mathConstants<>+6048(SB), Z9, Z13
 	VFMADD213PD.BCST mathConstants<>+6080(SB), Z9, Z13
 	VFMADD213PD.BCST mathConstants<>+6112(SB), Z9, Z13
@@ -12156,7 +12271,6 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+6208(SB), Z9, Z13
 	VFMADD213PD.BCST mathConstants<>+6240(SB), Z9, Z13
 	VFMADD213PD.BCST mathConstants<>+6272(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6304(SB), Z9, Z13
 	VFMADD213PD      Z31, Z9, Z13
 	VFMADD231PD      Z13, Z12, Z11
 	VADDPD           Z5, Z4, Z5
@@ -12164,10 +12278,9 @@ loop:
 	VFMADD231PD      Z4, Z5, Z11
 	VADDPD           Z11, Z10, Z11
 	VSCALEFPD        Z7, Z11, Z7
-	VPBROADCASTQ     mathConstants<>+8320(SB), Z11
+	VPBROADCASTQ     mathConstants<>+8352(SB), Z11
 	VMOVAPS          Z11, Z10
-	VFMADD231PD.BCST mathConstants<>+8288(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8352(SB), Z8, Z10
+	VFMADD231PD.BCST mathConstants<>+8320(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8384(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8416(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8448(SB), Z8, Z10
@@ -12186,6 +12299,7 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+8864(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8896(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8928(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8960(SB), Z8, Z10
 	VMULPD           Z10, Z8, Z10
 	VADDPD           Z10, Z21, Z8
 	VSUBPD           Z8, Z21, Z11
@@ -12214,7 +12328,7 @@ loop:
 	VBLENDMPD        Z3, Z11, K1, Z3
 	VCMPPD           $0x01, Z2, Z25, K1
 	VPANDQ           Z27, Z0, Z2
-	VPBROADCASTQ     mathConstants<>+9472(SB), Z11
+	VPBROADCASTQ     mathConstants<>+9504(SB), Z11
 	VMINPD           Z2, Z11, Z11
 	VPANDQ           Z28, Z0, Z2
 	VPXORQ           Z2, Z11, Z2
@@ -12227,10 +12341,9 @@ loop:
 	VSUBPD           Z6, Z31, Z7
 	VADDPD           Z2, Z7, Z7
 	VMULPD           Z11, Z11, Z11
-	VPBROADCASTQ     mathConstants<>+9024(SB), Z10
+	VPBROADCASTQ     mathConstants<>+9056(SB), Z10
 	VMOVAPS          Z10, Z8
-	VFMADD231PD.BCST mathConstants<>+8992(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+9056(SB), Z11, Z8
+	VFMADD231PD.BCST mathConstants<>+9024(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9088(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9120(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9152(SB), Z11, Z8
@@ -12241,6 +12354,7 @@ loop:
 	VFMADD213PD.BCST mathConstants<>+9312(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9344(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9376(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9408(SB), Z11, Z8
 	VFMADD231PD      Z4, Z31, Z7
 	VFMADD231PD      Z8, Z2, Z7
 	VADDPD           Z7, Z6, Z7
@@ -12292,6 +12406,7 @@ tail:
 	VADDPD           Z9, Z11, Z11
 	VMULPD           Z9, Z9, Z12
 	VMOVAPS          Z15, Z13
+	VFMADD213PD.BCST mathConstants<>+6016(SB), Z9, Z13
 	VFMADD213PD.BCST mathConstants<>+6048(SB), Z9, Z13
 	VFMADD213PD.BCST mathConstants<>+6080(SB), Z9, Z13
 	VFMADD213PD.BCST mathConstants<>+6112(SB), Z9, Z13
@@ -12300,7 +12415,6 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+6208(SB), Z9, Z13
 	VFMADD213PD.BCST mathConstants<>+6240(SB), Z9, Z13
 	VFMADD213PD.BCST mathConstants<>+6272(SB), Z9, Z13
-	VFMADD213PD.BCST mathConstants<>+6304(SB), Z9, Z13
 	VFMADD213PD      Z31, Z9, Z13
 	VFMADD231PD      Z13, Z12, Z11
 	VADDPD           Z5, Z4, Z5
@@ -12308,10 +12422,9 @@ tail:
 	VFMADD231PD      Z4, Z5, Z11
 	VADDPD           Z11, Z10, Z11
 	VSCALEFPD        Z7, Z11, Z7
-	VPBROADCASTQ     mathConstants<>+8320(SB), Z11
+	VPBROADCASTQ     mathConstants<>+8352(SB), Z11
 	VMOVAPS          Z11, Z10
-	VFMADD231PD.BCST mathConstants<>+8288(SB), Z8, Z10
-	VFMADD213PD.BCST mathConstants<>+8352(SB), Z8, Z10
+	VFMADD231PD.BCST mathConstants<>+8320(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8384(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8416(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8448(SB), Z8, Z10
@@ -12330,6 +12443,7 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+8864(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8896(SB), Z8, Z10
 	VFMADD213PD.BCST mathConstants<>+8928(SB), Z8, Z10
+	VFMADD213PD.BCST mathConstants<>+8960(SB), Z8, Z10
 	VMULPD           Z10, Z8, Z10
 	VADDPD           Z10, Z21, Z8
 	VSUBPD           Z8, Z21, Z11
@@ -12358,7 +12472,7 @@ tail:
 	VBLENDMPD        Z3, Z11, K1, Z3
 	VCMPPD           $0x01, Z2, Z25, K1
 	VPANDQ           Z27, Z0, Z2
-	VPBROADCASTQ     mathConstants<>+9472(SB), Z11
+	VPBROADCASTQ     mathConstants<>+9504(SB), Z11
 	VMINPD           Z2, Z11, Z11
 	VPANDQ           Z28, Z0, Z2
 	VPXORQ           Z2, Z11, Z2
@@ -12371,10 +12485,9 @@ tail:
 	VSUBPD           Z6, Z31, Z7
 	VADDPD           Z2, Z7, Z7
 	VMULPD           Z11, Z11, Z11
-	VPBROADCASTQ     mathConstants<>+9024(SB), Z10
+	VPBROADCASTQ     mathConstants<>+9056(SB), Z10
 	VMOVAPS          Z10, Z8
-	VFMADD231PD.BCST mathConstants<>+8992(SB), Z11, Z8
-	VFMADD213PD.BCST mathConstants<>+9056(SB), Z11, Z8
+	VFMADD231PD.BCST mathConstants<>+9024(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9088(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9120(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9152(SB), Z11, Z8
@@ -12385,6 +12498,7 @@ tail:
 	VFMADD213PD.BCST mathConstants<>+9312(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9344(SB), Z11, Z8
 	VFMADD213PD.BCST mathConstants<>+9376(SB), Z11, Z8
+	VFMADD213PD.BCST mathConstants<>+9408(SB), Z11, Z8
 	VFMADD231PD      Z4, Z31, Z7
 	VFMADD231PD      Z8, Z2, Z7
 	VADDPD           Z7, Z6, Z7
@@ -12411,27 +12525,27 @@ TEXT ·geluF64AVX2(SB), NOSPLIT, $0-24
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VPAND        mathConstants<>+2784(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+5376(SB), Y2
+	VMOVUPS      mathConstants<>+5344(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMULPD       mathConstants<>+1600(SB), Y2, Y1
 	VMOVAPS      Y1, Y3
 	VFMSUB231PD  mathConstants<>+1600(SB), Y2, Y3
-	VFMADD231PD  mathConstants<>+9440(SB), Y2, Y3
+	VFMADD231PD  mathConstants<>+9472(SB), Y2, Y3
 	VMULPD       Y2, Y2, Y4
 	VMOVAPS      Y4, Y5
 	VFMSUB231PD  Y2, Y2, Y5
 	VMULPD       Y2, Y15, Y2
-	VMAXPD       mathConstants<>+5312(SB), Y1, Y6
+	VMAXPD       mathConstants<>+5280(SB), Y1, Y6
 	VMULPD       Y4, Y15, Y4
 	VMULPD       Y5, Y15, Y5
-	VSUBPD       mathConstants<>+8256(SB), Y6, Y7
-	VADDPD       mathConstants<>+8256(SB), Y6, Y8
+	VSUBPD       mathConstants<>+8288(SB), Y6, Y7
+	VADDPD       mathConstants<>+8288(SB), Y6, Y8
 	VDIVPD       Y8, Y7, Y8
 	VPXOR        mathConstants<>+3168(SB), Y4, Y4
 	VPXOR        mathConstants<>+3168(SB), Y5, Y5
-	VMOVUPS      mathConstants<>+4064(SB), Y7
+	VMOVUPS      mathConstants<>+4608(SB), Y7
 	VMINPD       Y4, Y7, Y7
-	VMOVUPS      mathConstants<>+4672(SB), Y4
+	VMOVUPS      mathConstants<>+4640(SB), Y4
 	VMAXPD       Y7, Y4, Y4
 	VMOVUPS      mathConstants<>+3712(SB), Y7
 	VMOVAPS      Y7, Y9
@@ -12447,9 +12561,10 @@ loop:
 	VSUBPD       Y10, Y11, Y11
 	VADDPD       Y7, Y11, Y11
 	VMULPD       Y7, Y7, Y12
-	VMOVUPS      mathConstants<>+6048(SB), Y13
+	VMOVUPS      mathConstants<>+6016(SB), Y13
 	VMOVAPS      Y13, Y14
-	VFMADD231PD  mathConstants<>+6016(SB), Y7, Y14
+	VFMADD231PD  mathConstants<>+5984(SB), Y7, Y14
+	VFMADD213PD  mathConstants<>+6048(SB), Y7, Y14
 	VFMADD213PD  mathConstants<>+6080(SB), Y7, Y14
 	VFMADD213PD  mathConstants<>+6112(SB), Y7, Y14
 	VFMADD213PD  mathConstants<>+6144(SB), Y7, Y14
@@ -12457,7 +12572,6 @@ loop:
 	VFMADD213PD  mathConstants<>+6208(SB), Y7, Y14
 	VFMADD213PD  mathConstants<>+6240(SB), Y7, Y14
 	VFMADD213PD  mathConstants<>+6272(SB), Y7, Y14
-	VFMADD213PD  mathConstants<>+6304(SB), Y7, Y14
 	VFMADD213PD  Y15, Y7, Y14
 	VFMADD231PD  Y14, Y12, Y11
 	VADDPD       Y5, Y4, Y5
@@ -12475,10 +12589,9 @@ loop:
 	VPSLLQ       $0x34, Y4, Y4
 	VPADDQ       mathConstants<>+1440(SB), Y4, Y4
 	VMULPD       Y4, Y10, Y4
-	VMOVUPS      mathConstants<>+8320(SB), Y10
+	VMOVUPS      mathConstants<>+8352(SB), Y10
 	VMOVAPS      Y10, Y11
-	VFMADD231PD  mathConstants<>+8288(SB), Y8, Y11
-	VFMADD213PD  mathConstants<>+8352(SB), Y8, Y11
+	VFMADD231PD  mathConstants<>+8320(SB), Y8, Y11
 	VFMADD213PD  mathConstants<>+8384(SB), Y8, Y11
 	VFMADD213PD  mathConstants<>+8416(SB), Y8, Y11
 	VFMADD213PD  mathConstants<>+8448(SB), Y8, Y11
@@ -12497,9 +12610,10 @@ loop:
 	VFMADD213PD  mathConstants<>+8864(SB), Y8, Y11
 	VFMADD213PD  mathConstants<>+8896(SB), Y8, Y11
 	VFMADD213PD  mathConstants<>+8928(SB), Y8, Y11
+	VFMADD213PD  mathConstants<>+8960(SB), Y8, Y11
 	VMULPD       Y11, Y8, Y11
-	VADDPD       mathConstants<>+8960(SB), Y11, Y8
-	VMOVUPS      mathConstants<>+8960(SB), Y10
+	VADDPD       mathConstants<>+8992(SB), Y11, Y8
+	VMOVUPS      mathConstants<>+8992(SB), Y10
 	VSUBPD       Y8, Y10, Y10
 	VADDPD       Y11, Y10, Y11
 	VMULPD       Y4, Y2, Y10
@@ -12525,26 +12639,25 @@ loop:
 	VPXOR        mathConstants<>+3168(SB), Y10, Y9
 	VSUBPD       Y10, Y0, Y10
 	VBLENDVPD    Y3, Y9, Y10, Y9
-	VMOVUPS      mathConstants<>+5312(SB), Y10
+	VMOVUPS      mathConstants<>+5280(SB), Y10
 	VCMPPD       $0x01, Y1, Y10, Y10
 	VPAND        mathConstants<>+2784(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+9472(SB), Y3
+	VMOVUPS      mathConstants<>+9504(SB), Y3
 	VMINPD       Y1, Y3, Y3
 	VPAND        mathConstants<>+3168(SB), Y0, Y1
 	VPXOR        Y1, Y3, Y1
 	VMULPD       mathConstants<>+1600(SB), Y1, Y3
 	VMOVAPS      Y3, Y6
 	VFMSUB231PD  mathConstants<>+1600(SB), Y1, Y6
-	VFMADD231PD  mathConstants<>+9440(SB), Y1, Y6
+	VFMADD231PD  mathConstants<>+9472(SB), Y1, Y6
 	VMULPD       Y3, Y15, Y1
 	VADDPD       Y1, Y15, Y4
 	VSUBPD       Y4, Y15, Y11
 	VADDPD       Y1, Y11, Y11
 	VMULPD       Y3, Y3, Y3
-	VMOVUPS      mathConstants<>+9024(SB), Y8
+	VMOVUPS      mathConstants<>+9056(SB), Y8
 	VMOVAPS      Y8, Y2
-	VFMADD231PD  mathConstants<>+8992(SB), Y3, Y2
-	VFMADD213PD  mathConstants<>+9056(SB), Y3, Y2
+	VFMADD231PD  mathConstants<>+9024(SB), Y3, Y2
 	VFMADD213PD  mathConstants<>+9088(SB), Y3, Y2
 	VFMADD213PD  mathConstants<>+9120(SB), Y3, Y2
 	VFMADD213PD  mathConstants<>+9152(SB), Y3, Y2
@@ -12555,6 +12668,7 @@ loop:
 	VFMADD213PD  mathConstants<>+9312(SB), Y3, Y2
 	VFMADD213PD  mathConstants<>+9344(SB), Y3, Y2
 	VFMADD213PD  mathConstants<>+9376(SB), Y3, Y2
+	VFMADD213PD  mathConstants<>+9408(SB), Y3, Y2
 	VFMADD231PD  Y6, Y15, Y11
 	VFMADD231PD  Y2, Y1, Y11
 	VADDPD       Y11, Y4, Y11
@@ -12576,27 +12690,27 @@ TEXT ·geluTanhF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+8(FP), SI
 	MOVQ         n+16(FP), R9
 	VPBROADCASTQ mathConstants<>+1440(SB), Z31
-	VPBROADCASTQ mathConstants<>+5440(SB), Z30
+	VPBROADCASTQ mathConstants<>+5408(SB), Z30
 	VPBROADCASTQ mathConstants<>+3168(SB), Z29
-	VPBROADCASTQ mathConstants<>+9536(SB), Z28
+	VPBROADCASTQ mathConstants<>+9568(SB), Z28
 	VPBROADCASTQ mathConstants<>+3712(SB), Z27
 	VPBROADCASTQ mathConstants<>+3776(SB), Z26
 	VPXORQ       Z25, Z25, Z25
-	VPBROADCASTQ mathConstants<>+5408(SB), Z24
+	VPBROADCASTQ mathConstants<>+5376(SB), Z24
 	VPBROADCASTQ mathConstants<>+2784(SB), Z23
-	VPBROADCASTQ mathConstants<>+9504(SB), Z22
-	VPBROADCASTQ mathConstants<>+9568(SB), Z21
-	VPBROADCASTQ mathConstants<>+9408(SB), Z20
+	VPBROADCASTQ mathConstants<>+9536(SB), Z22
+	VPBROADCASTQ mathConstants<>+9600(SB), Z21
+	VPBROADCASTQ mathConstants<>+9440(SB), Z20
 	VPBROADCASTQ mathConstants<>+3680(SB), Z19
 	VPBROADCASTQ mathConstants<>+3744(SB), Z18
-	VPBROADCASTQ mathConstants<>+6016(SB), Z17
-	VPBROADCASTQ mathConstants<>+6048(SB), Z16
-	VPBROADCASTQ mathConstants<>+6080(SB), Z15
-	VPBROADCASTQ mathConstants<>+6112(SB), Z14
-	VPBROADCASTQ mathConstants<>+6144(SB), Z13
-	VPBROADCASTQ mathConstants<>+6176(SB), Z12
-	VPBROADCASTQ mathConstants<>+6208(SB), Z11
-	VPBROADCASTQ mathConstants<>+6240(SB), Z10
+	VPBROADCASTQ mathConstants<>+5984(SB), Z17
+	VPBROADCASTQ mathConstants<>+6016(SB), Z16
+	VPBROADCASTQ mathConstants<>+6048(SB), Z15
+	VPBROADCASTQ mathConstants<>+6080(SB), Z14
+	VPBROADCASTQ mathConstants<>+6112(SB), Z13
+	VPBROADCASTQ mathConstants<>+6144(SB), Z12
+	VPBROADCASTQ mathConstants<>+6176(SB), Z11
+	VPBROADCASTQ mathConstants<>+6208(SB), Z10
 	XORL         AX, AX
 	SUBQ         $0x08, R9
 	JL           tail
@@ -12652,8 +12766,8 @@ loop:
 	VFMADD213PD      Z12, Z3, Z8
 	VFMADD213PD      Z11, Z3, Z8
 	VFMADD213PD      Z10, Z3, Z8
+	VFMADD213PD.BCST mathConstants<>+6240(SB), Z3, Z8
 	VFMADD213PD.BCST mathConstants<>+6272(SB), Z3, Z8
-	VFMADD213PD.BCST mathConstants<>+6304(SB), Z3, Z8
 	VFMADD213PD.BCST mathConstants<>+1632(SB), Z3, Z8
 	VFMADD231PD      Z8, Z7, Z6
 	VADDPD           Z4, Z1, Z4
@@ -12664,7 +12778,7 @@ loop:
 	VADDPD           Z2, Z31, Z1
 	VSUBPD           Z1, Z31, Z4
 	VADDPD           Z2, Z4, Z2
-	VPBROADCASTQ     mathConstants<>+5344(SB), Z4
+	VPBROADCASTQ     mathConstants<>+5312(SB), Z4
 	VMAXPD           Z0, Z4, Z4
 	VCMPPD           $0x01, Z25, Z4, K1
 	VBLENDMPD        Z6, Z31, K1, Z6
@@ -12680,7 +12794,7 @@ loop:
 	VSCALEFPD        Z5, Z7, Z5
 	VPANDQ           Z29, Z4, Z7
 	VPORQ            Z7, Z5, Z7
-	VCMPPD.BCST      $0x01, mathConstants<>+5696(SB), Z4, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+5664(SB), Z4, K1
 	VCMPPD           $0x03, Z4, Z4, K2
 	VBLENDMPD        Z7, Z4, K2, Z4
 	VBLENDMPD        Z7, Z4, K1, Z7
@@ -12746,8 +12860,8 @@ tail:
 	VFMADD213PD      Z12, Z3, Z8
 	VFMADD213PD      Z11, Z3, Z8
 	VFMADD213PD      Z10, Z3, Z8
+	VFMADD213PD.BCST mathConstants<>+6240(SB), Z3, Z8
 	VFMADD213PD.BCST mathConstants<>+6272(SB), Z3, Z8
-	VFMADD213PD.BCST mathConstants<>+6304(SB), Z3, Z8
 	VFMADD213PD.BCST mathConstants<>+1632(SB), Z3, Z8
 	VFMADD231PD      Z8, Z7, Z6
 	VADDPD           Z4, Z1, Z4
@@ -12758,7 +12872,7 @@ tail:
 	VADDPD           Z2, Z31, Z1
 	VSUBPD           Z1, Z31, Z4
 	VADDPD           Z2, Z4, Z2
-	VPBROADCASTQ     mathConstants<>+5344(SB), Z4
+	VPBROADCASTQ     mathConstants<>+5312(SB), Z4
 	VMAXPD           Z0, Z4, Z4
 	VCMPPD           $0x01, Z25, Z4, K1
 	VBLENDMPD        Z6, Z31, K1, Z6
@@ -12774,7 +12888,7 @@ tail:
 	VSCALEFPD        Z5, Z7, Z5
 	VPANDQ           Z29, Z4, Z7
 	VPORQ            Z7, Z5, Z7
-	VCMPPD.BCST      $0x01, mathConstants<>+5696(SB), Z4, K1
+	VCMPPD.BCST      $0x01, mathConstants<>+5664(SB), Z4, K1
 	VCMPPD           $0x03, Z4, Z4, K2
 	VBLENDMPD        Z7, Z4, K2, Z4
 	VBLENDMPD        Z7, Z4, K1, Z7
@@ -12793,10 +12907,10 @@ TEXT ·geluTanhF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ    n+16(FP), R9
 	VMOVUPS mathConstants<>+1440(SB), Y15
 	VMOVUPS mathConstants<>+3712(SB), Y14
-	VMOVUPS mathConstants<>+5440(SB), Y13
+	VMOVUPS mathConstants<>+5408(SB), Y13
 	VMOVUPS mathConstants<>+3168(SB), Y12
 	VMOVUPS mathConstants<>+1632(SB), Y11
-	VMOVUPS mathConstants<>+9536(SB), Y10
+	VMOVUPS mathConstants<>+9568(SB), Y10
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -12804,7 +12918,7 @@ TEXT ·geluTanhF64AVX2(SB), NOSPLIT, $0-24
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VPAND        mathConstants<>+2784(SB), Y0, Y1
-	VMOVUPS      mathConstants<>+5408(SB), Y2
+	VMOVUPS      mathConstants<>+5376(SB), Y2
 	VMINPD       Y1, Y2, Y2
 	VMULPD       Y2, Y2, Y1
 	VMOVAPS      Y1, Y3
@@ -12813,7 +12927,7 @@ loop:
 	VMOVAPS      Y4, Y5
 	VFMSUB231PD  Y13, Y1, Y5
 	VFMADD231PD  Y13, Y3, Y5
-	VFMADD231PD  mathConstants<>+9504(SB), Y1, Y5
+	VFMADD231PD  mathConstants<>+9536(SB), Y1, Y5
 	VADDPD       Y15, Y4, Y1
 	VSUBPD       Y4, Y1, Y3
 	VSUBPD       Y3, Y1, Y6
@@ -12824,7 +12938,7 @@ loop:
 	VMULPD       Y10, Y2, Y3
 	VMOVAPS      Y3, Y6
 	VFMSUB231PD  Y10, Y2, Y6
-	VFMADD231PD  mathConstants<>+9568(SB), Y2, Y6
+	VFMADD231PD  mathConstants<>+9600(SB), Y2, Y6
 	VMULPD       Y1, Y3, Y2
 	VMOVAPS      Y2, Y4
 	VFMSUB231PD  Y1, Y3, Y4
@@ -12832,7 +12946,7 @@ loop:
 	VFMADD231PD  Y5, Y3, Y4
 	VPXOR        Y12, Y2, Y2
 	VPXOR        Y12, Y4, Y4
-	VMOVUPS      mathConstants<>+9408(SB), Y5
+	VMOVUPS      mathConstants<>+9440(SB), Y5
 	VMAXPD       Y2, Y5, Y5
 	VMOVAPS      Y14, Y2
 	VFMADD231PD  mathConstants<>+3680(SB), Y5, Y2
@@ -12846,9 +12960,10 @@ loop:
 	VSUBPD       Y1, Y15, Y6
 	VADDPD       Y3, Y6, Y6
 	VMULPD       Y3, Y3, Y7
-	VMOVUPS      mathConstants<>+6048(SB), Y8
+	VMOVUPS      mathConstants<>+6016(SB), Y8
 	VMOVAPS      Y8, Y9
-	VFMADD231PD  mathConstants<>+6016(SB), Y3, Y9
+	VFMADD231PD  mathConstants<>+5984(SB), Y3, Y9
+	VFMADD213PD  mathConstants<>+6048(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+6080(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+6112(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+6144(SB), Y3, Y9
@@ -12856,7 +12971,6 @@ loop:
 	VFMADD213PD  mathConstants<>+6208(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+6240(SB), Y3, Y9
 	VFMADD213PD  mathConstants<>+6272(SB), Y3, Y9
-	VFMADD213PD  mathConstants<>+6304(SB), Y3, Y9
 	VFMADD213PD  Y11, Y3, Y9
 	VFMADD231PD  Y9, Y7, Y6
 	VADDPD       Y4, Y5, Y4
@@ -12877,7 +12991,7 @@ loop:
 	VADDPD       Y5, Y15, Y1
 	VSUBPD       Y1, Y15, Y4
 	VADDPD       Y5, Y4, Y5
-	VMOVUPS      mathConstants<>+5344(SB), Y4
+	VMOVUPS      mathConstants<>+5312(SB), Y4
 	VMAXPD       Y0, Y4, Y4
 	VCMPPD       $0x01, mathConstants<>+1888(SB), Y4, Y0
 	VBLENDVPD    Y0, Y6, Y15, Y6
@@ -12904,7 +13018,7 @@ loop:
 	VMULPD       Y0, Y2, Y0
 	VPAND        Y12, Y4, Y2
 	VPOR         Y2, Y0, Y2
-	VCMPPD       $0x01, mathConstants<>+5696(SB), Y4, Y0
+	VCMPPD       $0x01, mathConstants<>+5664(SB), Y4, Y0
 	VCMPPD       $0x03, Y4, Y4, Y3
 	VBLENDVPD    Y3, Y2, Y4, Y4
 	VBLENDVPD    Y0, Y2, Y4, Y2
@@ -12926,21 +13040,21 @@ TEXT ·expNegMulF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         n+24(FP), R9
 	VPBROADCASTQ mathConstants<>+3712(SB), Z31
 	VPBROADCASTQ mathConstants<>+3168(SB), Z30
-	VPBROADCASTQ mathConstants<>+4672(SB), Z29
-	VPBROADCASTQ mathConstants<>+4064(SB), Z28
+	VPBROADCASTQ mathConstants<>+4640(SB), Z29
+	VPBROADCASTQ mathConstants<>+4608(SB), Z28
 	VPBROADCASTQ mathConstants<>+3680(SB), Z27
 	VPBROADCASTQ mathConstants<>+3744(SB), Z26
 	VPBROADCASTQ mathConstants<>+3776(SB), Z25
-	VPBROADCASTQ mathConstants<>+6016(SB), Z24
-	VPBROADCASTQ mathConstants<>+6048(SB), Z23
-	VPBROADCASTQ mathConstants<>+6080(SB), Z22
-	VPBROADCASTQ mathConstants<>+6112(SB), Z21
-	VPBROADCASTQ mathConstants<>+6144(SB), Z20
-	VPBROADCASTQ mathConstants<>+6176(SB), Z19
-	VPBROADCASTQ mathConstants<>+6208(SB), Z18
-	VPBROADCASTQ mathConstants<>+6240(SB), Z17
-	VPBROADCASTQ mathConstants<>+6272(SB), Z16
-	VPBROADCASTQ mathConstants<>+6304(SB), Z15
+	VPBROADCASTQ mathConstants<>+5984(SB), Z24
+	VPBROADCASTQ mathConstants<>+6016(SB), Z23
+	VPBROADCASTQ mathConstants<>+6048(SB), Z22
+	VPBROADCASTQ mathConstants<>+6080(SB), Z21
+	VPBROADCASTQ mathConstants<>+6112(SB), Z20
+	VPBROADCASTQ mathConstants<>+6144(SB), Z19
+	VPBROADCASTQ mathConstants<>+6176(SB), Z18
+	VPBROADCASTQ mathConstants<>+6208(SB), Z17
+	VPBROADCASTQ mathConstants<>+6240(SB), Z16
+	VPBROADCASTQ mathConstants<>+6272(SB), Z15
 	VPBROADCASTQ mathConstants<>+1632(SB), Z14
 	VPBROADCASTQ mathConstants<>+1440(SB), Z13
 	XORL         AX, AX
@@ -13030,14 +13144,14 @@ TEXT ·expNegMulF64AVX2(SB), NOSPLIT, $0-32
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+1632(SB), Y13
 	VMOVUPS mathConstants<>+3168(SB), Y12
-	VMOVUPS mathConstants<>+4672(SB), Y11
-	VMOVUPS mathConstants<>+4064(SB), Y10
+	VMOVUPS mathConstants<>+4640(SB), Y11
+	VMOVUPS mathConstants<>+4608(SB), Y10
 	VMOVUPS mathConstants<>+3680(SB), Y9
 	VMOVUPS mathConstants<>+3744(SB), Y8
 	VMOVUPS mathConstants<>+3776(SB), Y7
-	VMOVUPS mathConstants<>+6016(SB), Y6
-	VMOVUPS mathConstants<>+6048(SB), Y5
-	VMOVUPS mathConstants<>+6080(SB), Y4
+	VMOVUPS mathConstants<>+5984(SB), Y6
+	VMOVUPS mathConstants<>+6016(SB), Y5
+	VMOVUPS mathConstants<>+6048(SB), Y4
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -13057,13 +13171,13 @@ loop:
 	VMOVAPS      Y5, Y2
 	VFMADD231PD  Y1, Y6, Y2
 	VFMADD213PD  Y4, Y1, Y2
+	VFMADD213PD  mathConstants<>+6080(SB), Y1, Y2
 	VFMADD213PD  mathConstants<>+6112(SB), Y1, Y2
 	VFMADD213PD  mathConstants<>+6144(SB), Y1, Y2
 	VFMADD213PD  mathConstants<>+6176(SB), Y1, Y2
 	VFMADD213PD  mathConstants<>+6208(SB), Y1, Y2
 	VFMADD213PD  mathConstants<>+6240(SB), Y1, Y2
 	VFMADD213PD  mathConstants<>+6272(SB), Y1, Y2
-	VFMADD213PD  mathConstants<>+6304(SB), Y1, Y2
 	VFMADD213PD  Y13, Y1, Y2
 	VMULPD       Y1, Y1, Y3
 	VFMADD231PD  Y2, Y3, Y1
@@ -13100,17 +13214,17 @@ TEXT ·powF64AVX512(SB), NOSPLIT, $0-40
 	VPBROADCASTQ mathConstants<>+2784(SB), Z29
 	VPBROADCASTQ mathConstants<>+3712(SB), Z28
 	VPBROADCASTQ mathConstants<>+1504(SB), Z27
-	VPBROADCASTQ mathConstants<>+9600(SB), Z26
+	VPBROADCASTQ mathConstants<>+9632(SB), Z26
 	VPBROADCASTQ mathConstants<>+1536(SB), Z25
 	VPBROADCASTQ mathConstants<>+1568(SB), Z24
-	VPBROADCASTQ mathConstants<>+9632(SB), Z23
+	VPBROADCASTQ mathConstants<>+9664(SB), Z23
 	VPBROADCASTQ mathConstants<>+1664(SB), Z22
 	VPBROADCASTQ mathConstants<>+1824(SB), Z21
 	VPBROADCASTQ mathConstants<>+1856(SB), Z20
-	VPBROADCASTQ mathConstants<>+9664(SB), Z19
-	VPBROADCASTQ mathConstants<>+9696(SB), Z18
-	VPBROADCASTQ mathConstants<>+9728(SB), Z17
-	VPBROADCASTQ mathConstants<>+9760(SB), Z16
+	VPBROADCASTQ mathConstants<>+9696(SB), Z19
+	VPBROADCASTQ mathConstants<>+9728(SB), Z18
+	VPBROADCASTQ mathConstants<>+9760(SB), Z17
+	VPBROADCASTQ mathConstants<>+9792(SB), Z16
 	VMOVUPD      mathConstants_powHalf<>+0(SB), Z0
 	VMOVUPD      mathConstants_powHalf<>+64(SB), Z1
 	VMOVUPD      mathConstants_powHigh<>+0(SB), Z2
@@ -13165,9 +13279,9 @@ loop:
 	VFMSUB213PD       Z9, Z7, Z14
 	VFMADD231PD       Z15, Z7, Z14
 	VPANDQ            Z29, Z8, Z8
-	VCMPPD.BCST       $0x01, mathConstants<>+9792(SB), Z8, K1
+	VCMPPD.BCST       $0x01, mathConstants<>+9824(SB), Z8, K1
 	VPANDQ            Z29, Z9, Z8
-	VCMPPD.BCST       $0x01, mathConstants<>+9824(SB), Z8, K2
+	VCMPPD.BCST       $0x01, mathConstants<>+9856(SB), Z8, K2
 	KANDB             K2, K1, K1
 	KNOTB             K1, K1
 	KORTESTB          K1, K1
@@ -13178,9 +13292,10 @@ loop:
 	VFNMADD231PD.BCST mathConstants<>+3744(SB), Z15, Z9
 	VFNMADD231PD.BCST mathConstants<>+3776(SB), Z15, Z14
 	VADDPD            Z14, Z9, Z14
-	VPBROADCASTQ      mathConstants<>+6048(SB), Z9
+	VPBROADCASTQ      mathConstants<>+6016(SB), Z9
 	VMOVAPS           Z9, Z15
-	VFMADD231PD.BCST  mathConstants<>+6016(SB), Z14, Z15
+	VFMADD231PD.BCST  mathConstants<>+5984(SB), Z14, Z15
+	VFMADD213PD.BCST  mathConstants<>+6048(SB), Z14, Z15
 	VFMADD213PD.BCST  mathConstants<>+6080(SB), Z14, Z15
 	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z14, Z15
 	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z14, Z15
@@ -13188,7 +13303,6 @@ loop:
 	VFMADD213PD.BCST  mathConstants<>+6208(SB), Z14, Z15
 	VFMADD213PD.BCST  mathConstants<>+6240(SB), Z14, Z15
 	VFMADD213PD.BCST  mathConstants<>+6272(SB), Z14, Z15
-	VFMADD213PD.BCST  mathConstants<>+6304(SB), Z14, Z15
 	VFMADD213PD       Z31, Z14, Z15
 	VMULPD            Z14, Z14, Z9
 	VFMADD231PD       Z15, Z9, Z14
@@ -13250,9 +13364,9 @@ tail:
 	VFMSUB213PD       Z9, Z7, Z14
 	VFMADD231PD       Z15, Z7, Z14
 	VPANDQ            Z29, Z8, Z8
-	VCMPPD.BCST       $0x01, mathConstants<>+9792(SB), Z8, K1
+	VCMPPD.BCST       $0x01, mathConstants<>+9824(SB), Z8, K1
 	VPANDQ            Z29, Z9, Z8
-	VCMPPD.BCST       $0x01, mathConstants<>+9824(SB), Z8, K2
+	VCMPPD.BCST       $0x01, mathConstants<>+9856(SB), Z8, K2
 	KANDB             K2, K1, K1
 	KNOTB             K1, K1
 	KORTESTB          K1, K1
@@ -13263,9 +13377,10 @@ tail:
 	VFNMADD231PD.BCST mathConstants<>+3744(SB), Z15, Z9
 	VFNMADD231PD.BCST mathConstants<>+3776(SB), Z15, Z14
 	VADDPD            Z14, Z9, Z14
-	VPBROADCASTQ      mathConstants<>+6048(SB), Z9
+	VPBROADCASTQ      mathConstants<>+6016(SB), Z9
 	VMOVAPS           Z9, Z15
-	VFMADD231PD.BCST  mathConstants<>+6016(SB), Z14, Z15
+	VFMADD231PD.BCST  mathConstants<>+5984(SB), Z14, Z15
+	VFMADD213PD.BCST  mathConstants<>+6048(SB), Z14, Z15
 	VFMADD213PD.BCST  mathConstants<>+6080(SB), Z14, Z15
 	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z14, Z15
 	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z14, Z15
@@ -13273,7 +13388,6 @@ tail:
 	VFMADD213PD.BCST  mathConstants<>+6208(SB), Z14, Z15
 	VFMADD213PD.BCST  mathConstants<>+6240(SB), Z14, Z15
 	VFMADD213PD.BCST  mathConstants<>+6272(SB), Z14, Z15
-	VFMADD213PD.BCST  mathConstants<>+6304(SB), Z14, Z15
 	VFMADD213PD       Z31, Z14, Z15
 	VMULPD            Z14, Z14, Z9
 	VFMADD231PD       Z15, Z9, Z14
@@ -13297,7 +13411,7 @@ TEXT ·powF64AVX2(SB), NOSPLIT, $0-40
 	MOVQ    y+16(FP), DX
 	MOVQ    n+24(FP), R9
 	VMOVUPS mathConstants<>+1632(SB), Y15
-	VMOVUPS mathConstants<>+9856(SB), Y14
+	VMOVUPS mathConstants<>+9888(SB), Y14
 	VMOVUPS mathConstants<>+1440(SB), Y13
 	VMOVUPS mathConstants<>+2784(SB), Y12
 	VMOVUPS mathConstants<>+3712(SB), Y11
@@ -13314,12 +13428,12 @@ TEXT ·powF64AVX2(SB), NOSPLIT, $0-40
 loop:
 	VMOVUPD      (SI)(AX*8), Y0
 	VMOVUPD      (DX)(AX*8), Y1
-	VPSUBQ       mathConstants<>+9600(SB), Y0, Y0
+	VPSUBQ       mathConstants<>+9632(SB), Y0, Y0
 	VPSRLQ       $0x34, Y0, Y2
 	VPOR         mathConstants<>+1504(SB), Y2, Y2
 	VSUBPD       mathConstants<>+1536(SB), Y2, Y2
 	VPAND        mathConstants<>+1568(SB), Y0, Y3
-	VPADDQ       mathConstants<>+9632(SB), Y3, Y3
+	VPADDQ       mathConstants<>+9664(SB), Y3, Y3
 	VPSRLQ       $0x30, Y0, Y0
 	VPAND        Y14, Y0, Y4
 	LEAQ         mathConstants_powHalf<>+0(SB), R10
@@ -13352,19 +13466,19 @@ loop:
 	VADDPD       Y4, Y8, Y4
 	VFMADD231PD  Y3, Y6, Y4
 	VMULPD       Y5, Y7, Y7
-	VMOVUPS      mathConstants<>+9696(SB), Y3
+	VMOVUPS      mathConstants<>+9728(SB), Y3
 	VMOVAPS      Y3, Y6
-	VFMADD231PD  mathConstants<>+9664(SB), Y5, Y6
-	VFMADD213PD  mathConstants<>+9728(SB), Y5, Y6
+	VFMADD231PD  mathConstants<>+9696(SB), Y5, Y6
 	VFMADD213PD  mathConstants<>+9760(SB), Y5, Y6
+	VFMADD213PD  mathConstants<>+9792(SB), Y5, Y6
 	VFMADD231PD  Y6, Y7, Y4
 	VMULPD       Y9, Y1, Y6
 	VFMSUB213PD  Y6, Y1, Y9
 	VFMADD231PD  Y4, Y1, Y9
 	VPAND        Y12, Y2, Y2
-	VCMPPD       $0x01, mathConstants<>+9792(SB), Y2, Y2
+	VCMPPD       $0x01, mathConstants<>+9824(SB), Y2, Y2
 	VPAND        Y12, Y6, Y4
-	VCMPPD       $0x01, mathConstants<>+9824(SB), Y4, Y4
+	VCMPPD       $0x01, mathConstants<>+9856(SB), Y4, Y4
 	VPAND        Y4, Y2, Y2
 	VPCMPEQD     Y4, Y4, Y4
 	VPXOR        Y2, Y4, Y4
@@ -13377,9 +13491,10 @@ loop:
 	VFNMADD231PD mathConstants<>+3744(SB), Y2, Y6
 	VFNMADD231PD mathConstants<>+3776(SB), Y2, Y9
 	VADDPD       Y9, Y6, Y9
-	VMOVUPS      mathConstants<>+6048(SB), Y6
+	VMOVUPS      mathConstants<>+6016(SB), Y6
 	VMOVAPS      Y6, Y2
-	VFMADD231PD  mathConstants<>+6016(SB), Y9, Y2
+	VFMADD231PD  mathConstants<>+5984(SB), Y9, Y2
+	VFMADD213PD  mathConstants<>+6048(SB), Y9, Y2
 	VFMADD213PD  mathConstants<>+6080(SB), Y9, Y2
 	VFMADD213PD  mathConstants<>+6112(SB), Y9, Y2
 	VFMADD213PD  mathConstants<>+6144(SB), Y9, Y2
@@ -13387,7 +13502,6 @@ loop:
 	VFMADD213PD  mathConstants<>+6208(SB), Y9, Y2
 	VFMADD213PD  mathConstants<>+6240(SB), Y9, Y2
 	VFMADD213PD  mathConstants<>+6272(SB), Y9, Y2
-	VFMADD213PD  mathConstants<>+6304(SB), Y9, Y2
 	VFMADD213PD  Y15, Y9, Y2
 	VMULPD       Y9, Y9, Y6
 	VFMADD231PD  Y2, Y6, Y9
@@ -13421,11 +13535,11 @@ TEXT ·powLongF64AVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTQ mathConstants<>+6432(SB), Z25
 	VPBROADCASTQ mathConstants<>+6400(SB), Z24
 	VPBROADCASTQ mathConstants<>+1504(SB), Z23
-	VPBROADCASTQ mathConstants<>+9600(SB), Z22
+	VPBROADCASTQ mathConstants<>+9632(SB), Z22
 	VPBROADCASTQ mathConstants<>+1536(SB), Z21
 	VPBROADCASTQ mathConstants<>+1568(SB), Z20
-	VPBROADCASTQ mathConstants<>+9632(SB), Z19
-	VPBROADCASTQ mathConstants<>+9888(SB), Z18
+	VPBROADCASTQ mathConstants<>+9664(SB), Z19
+	VPBROADCASTQ mathConstants<>+9920(SB), Z18
 	VPBROADCASTQ mathConstants<>+1664(SB), Z17
 	VMOVUPD      mathConstants_powHalf<>+0(SB), Z0
 	VMOVUPD      mathConstants_powHalf<>+64(SB), Z1
@@ -13478,21 +13592,21 @@ loop:
 	VADDPD            Z16, Z13, Z16
 	VFMADD231PD       Z10, Z12, Z16
 	VMULPD            Z8, Z14, Z14
-	VPBROADCASTQ      mathConstants<>+9696(SB), Z10
+	VPBROADCASTQ      mathConstants<>+9728(SB), Z10
 	VMOVAPS           Z10, Z12
-	VFMADD231PD.BCST  mathConstants<>+9664(SB), Z8, Z12
-	VFMADD213PD.BCST  mathConstants<>+9728(SB), Z8, Z12
+	VFMADD231PD.BCST  mathConstants<>+9696(SB), Z8, Z12
 	VFMADD213PD.BCST  mathConstants<>+9760(SB), Z8, Z12
+	VFMADD213PD.BCST  mathConstants<>+9792(SB), Z8, Z12
 	VFMADD231PD       Z12, Z14, Z16
 	VMULPD            Z15, Z7, Z12
 	VFMSUB213PD       Z12, Z7, Z15
 	VPANDQ            Z28, Z12, Z14
-	VCMPPD.BCST       $0x01, mathConstants<>+9920(SB), Z14, K1
+	VCMPPD.BCST       $0x01, mathConstants<>+9952(SB), Z14, K1
 	VFMADD231PD       Z16, Z7, Z15
 	VBLENDMPD         Z15, Z30, K1, Z15
-	VPBROADCASTQ      mathConstants<>+4064(SB), Z16
+	VPBROADCASTQ      mathConstants<>+4608(SB), Z16
 	VMINPD            Z12, Z16, Z16
-	VPBROADCASTQ      mathConstants<>+4672(SB), Z12
+	VPBROADCASTQ      mathConstants<>+4640(SB), Z12
 	VMAXPD            Z16, Z12, Z12
 	VADDPD            Z15, Z12, Z16
 	VFMADD132PD.BCST  mathConstants<>+3680(SB), Z26, Z16
@@ -13500,9 +13614,10 @@ loop:
 	VFNMADD231PD.BCST mathConstants<>+3744(SB), Z14, Z12
 	VFNMADD231PD.BCST mathConstants<>+3776(SB), Z14, Z15
 	VADDPD            Z15, Z12, Z15
-	VPBROADCASTQ      mathConstants<>+6048(SB), Z12
+	VPBROADCASTQ      mathConstants<>+6016(SB), Z12
 	VMOVAPS           Z12, Z14
-	VFMADD231PD.BCST  mathConstants<>+6016(SB), Z15, Z14
+	VFMADD231PD.BCST  mathConstants<>+5984(SB), Z15, Z14
+	VFMADD213PD.BCST  mathConstants<>+6048(SB), Z15, Z14
 	VFMADD213PD.BCST  mathConstants<>+6080(SB), Z15, Z14
 	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z15, Z14
 	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z15, Z14
@@ -13510,7 +13625,6 @@ loop:
 	VFMADD213PD.BCST  mathConstants<>+6208(SB), Z15, Z14
 	VFMADD213PD.BCST  mathConstants<>+6240(SB), Z15, Z14
 	VFMADD213PD.BCST  mathConstants<>+6272(SB), Z15, Z14
-	VFMADD213PD.BCST  mathConstants<>+6304(SB), Z15, Z14
 	VFMADD213PD       Z27, Z15, Z14
 	VMULPD            Z15, Z15, Z12
 	VFMADD231PD       Z14, Z12, Z15
@@ -13611,21 +13725,21 @@ tail:
 	VADDPD            Z16, Z13, Z16
 	VFMADD231PD       Z10, Z12, Z16
 	VMULPD            Z8, Z14, Z14
-	VPBROADCASTQ      mathConstants<>+9696(SB), Z10
+	VPBROADCASTQ      mathConstants<>+9728(SB), Z10
 	VMOVAPS           Z10, Z12
-	VFMADD231PD.BCST  mathConstants<>+9664(SB), Z8, Z12
-	VFMADD213PD.BCST  mathConstants<>+9728(SB), Z8, Z12
+	VFMADD231PD.BCST  mathConstants<>+9696(SB), Z8, Z12
 	VFMADD213PD.BCST  mathConstants<>+9760(SB), Z8, Z12
+	VFMADD213PD.BCST  mathConstants<>+9792(SB), Z8, Z12
 	VFMADD231PD       Z12, Z14, Z16
 	VMULPD            Z15, Z7, Z12
 	VFMSUB213PD       Z12, Z7, Z15
 	VPANDQ            Z28, Z12, Z14
-	VCMPPD.BCST       $0x01, mathConstants<>+9920(SB), Z14, K1
+	VCMPPD.BCST       $0x01, mathConstants<>+9952(SB), Z14, K1
 	VFMADD231PD       Z16, Z7, Z15
 	VBLENDMPD         Z15, Z30, K1, Z15
-	VPBROADCASTQ      mathConstants<>+4064(SB), Z16
+	VPBROADCASTQ      mathConstants<>+4608(SB), Z16
 	VMINPD            Z12, Z16, Z16
-	VPBROADCASTQ      mathConstants<>+4672(SB), Z12
+	VPBROADCASTQ      mathConstants<>+4640(SB), Z12
 	VMAXPD            Z16, Z12, Z12
 	VADDPD            Z15, Z12, Z16
 	VFMADD132PD.BCST  mathConstants<>+3680(SB), Z26, Z16
@@ -13633,9 +13747,10 @@ tail:
 	VFNMADD231PD.BCST mathConstants<>+3744(SB), Z14, Z12
 	VFNMADD231PD.BCST mathConstants<>+3776(SB), Z14, Z15
 	VADDPD            Z15, Z12, Z15
-	VPBROADCASTQ      mathConstants<>+6048(SB), Z12
+	VPBROADCASTQ      mathConstants<>+6016(SB), Z12
 	VMOVAPS           Z12, Z14
-	VFMADD231PD.BCST  mathConstants<>+6016(SB), Z15, Z14
+	VFMADD231PD.BCST  mathConstants<>+5984(SB), Z15, Z14
+	VFMADD213PD.BCST  mathConstants<>+6048(SB), Z15, Z14
 	VFMADD213PD.BCST  mathConstants<>+6080(SB), Z15, Z14
 	VFMADD213PD.BCST  mathConstants<>+6112(SB), Z15, Z14
 	VFMADD213PD.BCST  mathConstants<>+6144(SB), Z15, Z14
@@ -13643,7 +13758,6 @@ tail:
 	VFMADD213PD.BCST  mathConstants<>+6208(SB), Z15, Z14
 	VFMADD213PD.BCST  mathConstants<>+6240(SB), Z15, Z14
 	VFMADD213PD.BCST  mathConstants<>+6272(SB), Z15, Z14
-	VFMADD213PD.BCST  mathConstants<>+6304(SB), Z15, Z14
 	VFMADD213PD       Z27, Z15, Z14
 	VMULPD            Z15, Z15, Z12
 	VFMADD231PD       Z14, Z12, Z15
@@ -13727,16 +13841,16 @@ loop:
 	VCMPPD       $0x01, mathConstants<>+6400(SB), Y2, Y3
 	VMULPD       mathConstants<>+6432(SB), Y2, Y4
 	VBLENDVPD    Y3, Y4, Y2, Y4
-	VPSUBQ       mathConstants<>+9600(SB), Y4, Y4
+	VPSUBQ       mathConstants<>+9632(SB), Y4, Y4
 	VPSRLQ       $0x34, Y4, Y2
 	VPOR         mathConstants<>+1504(SB), Y2, Y2
 	VSUBPD       mathConstants<>+1536(SB), Y2, Y2
 	VPAND        mathConstants<>+1568(SB), Y4, Y5
-	VPADDQ       mathConstants<>+9632(SB), Y5, Y5
+	VPADDQ       mathConstants<>+9664(SB), Y5, Y5
 	VPSRLQ       $0x30, Y4, Y4
-	VSUBPD       mathConstants<>+9888(SB), Y2, Y6
+	VSUBPD       mathConstants<>+9920(SB), Y2, Y6
 	VBLENDVPD    Y3, Y6, Y2, Y6
-	VPAND        mathConstants<>+9856(SB), Y4, Y2
+	VPAND        mathConstants<>+9888(SB), Y4, Y2
 	LEAQ         mathConstants_powHalf<>+0(SB), R10
 	VPCMPEQD     Y7, Y7, Y7
 	VGATHERQPD   Y7, (R10)(Y2*8), Y3
@@ -13751,7 +13865,7 @@ loop:
 	VFNMADD231PD Y2, Y8, Y7
 	VFNMADD231PD Y3, Y8, Y7
 	VMULPD       Y8, Y8, Y3
-	VPAND        mathConstants<>+9856(SB), Y4, Y2
+	VPAND        mathConstants<>+9888(SB), Y4, Y2
 	LEAQ         mathConstants_powHigh<>+0(SB), R10
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, (R10)(Y2*8), Y9
@@ -13759,7 +13873,7 @@ loop:
 	VADDPD       Y8, Y9, Y10
 	VSUBPD       Y10, Y9, Y9
 	VADDPD       Y8, Y9, Y9
-	VPAND        mathConstants<>+9856(SB), Y4, Y4
+	VPAND        mathConstants<>+9888(SB), Y4, Y4
 	LEAQ         mathConstants_powLow<>+0(SB), R10
 	VPCMPEQD     Y11, Y11, Y11
 	VGATHERQPD   Y11, (R10)(Y4*8), Y2
@@ -13767,21 +13881,21 @@ loop:
 	VADDPD       Y2, Y9, Y2
 	VFMADD231PD  Y5, Y7, Y2
 	VMULPD       Y3, Y8, Y8
-	VMOVUPS      mathConstants<>+9696(SB), Y5
+	VMOVUPS      mathConstants<>+9728(SB), Y5
 	VMOVAPS      Y5, Y7
-	VFMADD231PD  mathConstants<>+9664(SB), Y3, Y7
-	VFMADD213PD  mathConstants<>+9728(SB), Y3, Y7
+	VFMADD231PD  mathConstants<>+9696(SB), Y3, Y7
 	VFMADD213PD  mathConstants<>+9760(SB), Y3, Y7
+	VFMADD213PD  mathConstants<>+9792(SB), Y3, Y7
 	VFMADD231PD  Y7, Y8, Y2
 	VMULPD       Y10, Y1, Y7
 	VFMSUB213PD  Y7, Y1, Y10
 	VPAND        mathConstants<>+2784(SB), Y7, Y8
-	VCMPPD       $0x01, mathConstants<>+9920(SB), Y8, Y8
+	VCMPPD       $0x01, mathConstants<>+9952(SB), Y8, Y8
 	VFMADD231PD  Y2, Y1, Y10
 	VBLENDVPD    Y8, Y10, Y14, Y10
-	VMOVUPS      mathConstants<>+4064(SB), Y8
+	VMOVUPS      mathConstants<>+4608(SB), Y8
 	VMINPD       Y7, Y8, Y8
-	VMOVUPS      mathConstants<>+4672(SB), Y7
+	VMOVUPS      mathConstants<>+4640(SB), Y7
 	VMAXPD       Y8, Y7, Y7
 	VADDPD       Y10, Y7, Y8
 	VFMADD132PD  mathConstants<>+3680(SB), Y13, Y8
@@ -13789,9 +13903,10 @@ loop:
 	VFNMADD231PD mathConstants<>+3744(SB), Y2, Y7
 	VFNMADD231PD mathConstants<>+3776(SB), Y2, Y10
 	VADDPD       Y10, Y7, Y10
-	VMOVUPS      mathConstants<>+6048(SB), Y7
+	VMOVUPS      mathConstants<>+6016(SB), Y7
 	VMOVAPS      Y7, Y2
-	VFMADD231PD  mathConstants<>+6016(SB), Y10, Y2
+	VFMADD231PD  mathConstants<>+5984(SB), Y10, Y2
+	VFMADD213PD  mathConstants<>+6048(SB), Y10, Y2
 	VFMADD213PD  mathConstants<>+6080(SB), Y10, Y2
 	VFMADD213PD  mathConstants<>+6112(SB), Y10, Y2
 	VFMADD213PD  mathConstants<>+6144(SB), Y10, Y2
@@ -13799,7 +13914,6 @@ loop:
 	VFMADD213PD  mathConstants<>+6208(SB), Y10, Y2
 	VFMADD213PD  mathConstants<>+6240(SB), Y10, Y2
 	VFMADD213PD  mathConstants<>+6272(SB), Y10, Y2
-	VFMADD213PD  mathConstants<>+6304(SB), Y10, Y2
 	VFMADD213PD  Y12, Y10, Y2
 	VMULPD       Y10, Y10, Y7
 	VFMADD231PD  Y2, Y7, Y10
@@ -13879,13 +13993,13 @@ TEXT ·atan2F64AVX512(SB), NOSPLIT, $0-32
 	VPXORQ       Z31, Z31, Z31
 	VPBROADCASTQ mathConstants<>+1440(SB), Z30
 	VPBROADCASTQ mathConstants<>+2784(SB), Z29
-	VPBROADCASTQ mathConstants<>+4352(SB), Z28
-	VPBROADCASTQ mathConstants<>+4384(SB), Z27
+	VPBROADCASTQ mathConstants<>+4288(SB), Z28
+	VPBROADCASTQ mathConstants<>+4320(SB), Z27
 	VPBROADCASTQ mathConstants<>+1984(SB), Z26
 	VPBROADCASTQ mathConstants<>+3296(SB), Z25
 	VPBROADCASTQ mathConstants<>+3168(SB), Z24
-	VPBROADCASTQ mathConstants<>+4544(SB), Z23
-	VPBROADCASTQ mathConstants<>+5984(SB), Z22
+	VPBROADCASTQ mathConstants<>+4480(SB), Z23
+	VPBROADCASTQ mathConstants<>+5952(SB), Z22
 	VPBROADCASTQ mathConstants<>+7840(SB), Z21
 	VPBROADCASTQ mathConstants<>+7872(SB), Z20
 	VPBROADCASTQ mathConstants<>+7904(SB), Z19
@@ -14083,8 +14197,8 @@ TEXT ·atan2F64AVX2(SB), NOSPLIT, $0-32
 	VPXOR   Y15, Y15, Y15
 	VMOVUPS mathConstants<>+1440(SB), Y14
 	VMOVUPS mathConstants<>+2784(SB), Y13
-	VMOVUPS mathConstants<>+4352(SB), Y12
-	VMOVUPS mathConstants<>+4384(SB), Y11
+	VMOVUPS mathConstants<>+4288(SB), Y12
+	VMOVUPS mathConstants<>+4320(SB), Y11
 	VMOVUPS mathConstants<>+1984(SB), Y10
 	VMOVUPS mathConstants<>+3296(SB), Y9
 	XORL    AX, AX
@@ -14102,8 +14216,8 @@ loop:
 	VCMPPD      $0x01, Y11, Y2, Y5
 	VCMPPD      $0x01, Y11, Y3, Y6
 	VPAND       Y6, Y5, Y5
-	VBLENDVPD   Y5, mathConstants<>+5984(SB), Y14, Y5
-	VBLENDVPD   Y4, mathConstants<>+4544(SB), Y5, Y5
+	VBLENDVPD   Y5, mathConstants<>+5952(SB), Y14, Y5
+	VBLENDVPD   Y4, mathConstants<>+4480(SB), Y5, Y5
 	VCMPPD      $0x00, Y10, Y2, Y4
 	VCMPPD      $0x00, Y10, Y3, Y6
 	VPOR        Y6, Y4, Y7
@@ -14185,11 +14299,11 @@ TEXT ·hypotF64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         n+24(FP), R9
 	VPBROADCASTQ mathConstants<>+1984(SB), Z31
 	VPBROADCASTQ mathConstants<>+2784(SB), Z30
-	VPBROADCASTQ mathConstants<>+10048(SB), Z29
-	VPBROADCASTQ mathConstants<>+10016(SB), Z28
+	VPBROADCASTQ mathConstants<>+10080(SB), Z29
+	VPBROADCASTQ mathConstants<>+10048(SB), Z28
 	VPBROADCASTQ mathConstants<>+1440(SB), Z27
-	VPBROADCASTQ mathConstants<>+9952(SB), Z26
-	VPBROADCASTQ mathConstants<>+9984(SB), Z25
+	VPBROADCASTQ mathConstants<>+9984(SB), Z26
+	VPBROADCASTQ mathConstants<>+10016(SB), Z25
 	VPXORQ       Z24, Z24, Z24
 	VPBROADCASTQ mathConstants<>+1920(SB), Z23
 	XORL         AX, AX
@@ -14311,11 +14425,11 @@ TEXT ·hypotF64AVX2(SB), NOSPLIT, $0-32
 	MOVQ    n+24(FP), R9
 	VMOVUPS mathConstants<>+1984(SB), Y15
 	VMOVUPS mathConstants<>+2784(SB), Y14
-	VMOVUPS mathConstants<>+10048(SB), Y13
-	VMOVUPS mathConstants<>+10016(SB), Y12
+	VMOVUPS mathConstants<>+10080(SB), Y13
+	VMOVUPS mathConstants<>+10048(SB), Y12
 	VMOVUPS mathConstants<>+1440(SB), Y11
-	VMOVUPS mathConstants<>+9952(SB), Y10
-	VMOVUPS mathConstants<>+9984(SB), Y9
+	VMOVUPS mathConstants<>+9984(SB), Y10
+	VMOVUPS mathConstants<>+10016(SB), Y9
 	XORL    AX, AX
 	SUBQ    $0x04, R9
 	JL      tail
@@ -14936,298 +15050,298 @@ DATA mathConstants<>+4032(SB)/8, $0x4044000000000000
 DATA mathConstants<>+4040(SB)/8, $0x4044000000000000
 DATA mathConstants<>+4048(SB)/8, $0x4044000000000000
 DATA mathConstants<>+4056(SB)/8, $0x4044000000000000
-DATA mathConstants<>+4064(SB)/8, $0x4086300000000000
-DATA mathConstants<>+4072(SB)/8, $0x4086300000000000
-DATA mathConstants<>+4080(SB)/8, $0x4086300000000000
-DATA mathConstants<>+4088(SB)/8, $0x4086300000000000
-DATA mathConstants<>+4096(SB)/8, $0xc043000000000000
-DATA mathConstants<>+4104(SB)/8, $0xc043000000000000
-DATA mathConstants<>+4112(SB)/8, $0xc043000000000000
-DATA mathConstants<>+4120(SB)/8, $0xc043000000000000
-DATA mathConstants<>+4128(SB)/8, $0xffffffffffffffff
-DATA mathConstants<>+4136(SB)/8, $0xffffffffffffffff
-DATA mathConstants<>+4144(SB)/8, $0xffffffffffffffff
-DATA mathConstants<>+4152(SB)/8, $0xffffffffffffffff
-DATA mathConstants<>+4160(SB)/8, $0x4036000000000000
-DATA mathConstants<>+4168(SB)/8, $0x4036000000000000
-DATA mathConstants<>+4176(SB)/8, $0x4036000000000000
-DATA mathConstants<>+4184(SB)/8, $0x4036000000000000
-DATA mathConstants<>+4192(SB)/8, $0x3fd0000000000000
-DATA mathConstants<>+4200(SB)/8, $0x3fd0000000000000
-DATA mathConstants<>+4208(SB)/8, $0x3fd0000000000000
-DATA mathConstants<>+4216(SB)/8, $0x3fd0000000000000
-DATA mathConstants<>+4224(SB)/8, $0x4120000041200000
-DATA mathConstants<>+4232(SB)/8, $0x4120000041200000
-DATA mathConstants<>+4240(SB)/8, $0x4120000041200000
-DATA mathConstants<>+4248(SB)/8, $0x4120000041200000
-DATA mathConstants<>+4256(SB)/8, $0x4000000040000000
-DATA mathConstants<>+4264(SB)/8, $0x4000000040000000
-DATA mathConstants<>+4272(SB)/8, $0x4000000040000000
-DATA mathConstants<>+4280(SB)/8, $0x4000000040000000
-DATA mathConstants<>+4288(SB)/8, $0x3e99999a3e99999a
-DATA mathConstants<>+4296(SB)/8, $0x3e99999a3e99999a
-DATA mathConstants<>+4304(SB)/8, $0x3e99999a3e99999a
-DATA mathConstants<>+4312(SB)/8, $0x3e99999a3e99999a
-DATA mathConstants<>+4320(SB)/8, $0x41b0000000000000
-DATA mathConstants<>+4328(SB)/8, $0x41b0000000000000
-DATA mathConstants<>+4336(SB)/8, $0x41b0000000000000
-DATA mathConstants<>+4344(SB)/8, $0x41b0000000000000
-DATA mathConstants<>+4352(SB)/8, $0x7e70000000000000
-DATA mathConstants<>+4360(SB)/8, $0x7e70000000000000
-DATA mathConstants<>+4368(SB)/8, $0x7e70000000000000
-DATA mathConstants<>+4376(SB)/8, $0x7e70000000000000
-DATA mathConstants<>+4384(SB)/8, $0x07b0000000000000
-DATA mathConstants<>+4392(SB)/8, $0x07b0000000000000
-DATA mathConstants<>+4400(SB)/8, $0x07b0000000000000
-DATA mathConstants<>+4408(SB)/8, $0x07b0000000000000
-DATA mathConstants<>+4416(SB)/8, $0x52b0000000000000
-DATA mathConstants<>+4424(SB)/8, $0x52b0000000000000
-DATA mathConstants<>+4432(SB)/8, $0x52b0000000000000
-DATA mathConstants<>+4440(SB)/8, $0x52b0000000000000
-DATA mathConstants<>+4448(SB)/8, $0x39c0000000000000
-DATA mathConstants<>+4456(SB)/8, $0x39c0000000000000
-DATA mathConstants<>+4464(SB)/8, $0x39c0000000000000
-DATA mathConstants<>+4472(SB)/8, $0x39c0000000000000
-DATA mathConstants<>+4480(SB)/8, $0x3fd5555555555555
-DATA mathConstants<>+4488(SB)/8, $0x3fd5555555555555
-DATA mathConstants<>+4496(SB)/8, $0x3fd5555555555555
-DATA mathConstants<>+4504(SB)/8, $0x3fd5555555555555
-DATA mathConstants<>+4512(SB)/8, $0x433000002a9f7893
-DATA mathConstants<>+4520(SB)/8, $0x433000002a9f7893
-DATA mathConstants<>+4528(SB)/8, $0x433000002a9f7893
-DATA mathConstants<>+4536(SB)/8, $0x433000002a9f7893
-DATA mathConstants<>+4544(SB)/8, $0x39b0000000000000
-DATA mathConstants<>+4552(SB)/8, $0x39b0000000000000
-DATA mathConstants<>+4560(SB)/8, $0x39b0000000000000
-DATA mathConstants<>+4568(SB)/8, $0x39b0000000000000
-DATA mathConstants<>+4576(SB)/8, $0x4200000000000000
-DATA mathConstants<>+4584(SB)/8, $0x4200000000000000
-DATA mathConstants<>+4592(SB)/8, $0x4200000000000000
-DATA mathConstants<>+4600(SB)/8, $0x4200000000000000
-DATA mathConstants<>+4608(SB)/8, $0x401a000000000000
-DATA mathConstants<>+4616(SB)/8, $0x401a000000000000
-DATA mathConstants<>+4624(SB)/8, $0x401a000000000000
-DATA mathConstants<>+4632(SB)/8, $0x401a000000000000
-DATA mathConstants<>+4640(SB)/8, $0x4008000000000000
-DATA mathConstants<>+4648(SB)/8, $0x4008000000000000
-DATA mathConstants<>+4656(SB)/8, $0x4008000000000000
-DATA mathConstants<>+4664(SB)/8, $0x4008000000000000
-DATA mathConstants<>+4672(SB)/8, $0xc087500000000000
-DATA mathConstants<>+4680(SB)/8, $0xc087500000000000
-DATA mathConstants<>+4688(SB)/8, $0xc087500000000000
-DATA mathConstants<>+4696(SB)/8, $0xc087500000000000
-DATA mathConstants<>+4704(SB)/8, $0xbf433b63b6f31b11
-DATA mathConstants<>+4712(SB)/8, $0xbf433b63b6f31b11
-DATA mathConstants<>+4720(SB)/8, $0xbf433b63b6f31b11
-DATA mathConstants<>+4728(SB)/8, $0xbf433b63b6f31b11
-DATA mathConstants<>+4736(SB)/8, $0x3f5da2deba367b15
-DATA mathConstants<>+4744(SB)/8, $0x3f5da2deba367b15
-DATA mathConstants<>+4752(SB)/8, $0x3f5da2deba367b15
-DATA mathConstants<>+4760(SB)/8, $0x3f5da2deba367b15
-DATA mathConstants<>+4768(SB)/8, $0x3f63eb468f1992c9
-DATA mathConstants<>+4776(SB)/8, $0x3f63eb468f1992c9
-DATA mathConstants<>+4784(SB)/8, $0x3f63eb468f1992c9
-DATA mathConstants<>+4792(SB)/8, $0x3f63eb468f1992c9
-DATA mathConstants<>+4800(SB)/8, $0xbf98517c6bc045c6
-DATA mathConstants<>+4808(SB)/8, $0xbf98517c6bc045c6
-DATA mathConstants<>+4816(SB)/8, $0xbf98517c6bc045c6
-DATA mathConstants<>+4824(SB)/8, $0xbf98517c6bc045c6
-DATA mathConstants<>+4832(SB)/8, $0x3fb17df6feb31242
-DATA mathConstants<>+4840(SB)/8, $0x3fb17df6feb31242
-DATA mathConstants<>+4848(SB)/8, $0x3fb17df6feb31242
-DATA mathConstants<>+4856(SB)/8, $0x3fb17df6feb31242
-DATA mathConstants<>+4864(SB)/8, $0xbfbe88e430b6a31b
-DATA mathConstants<>+4872(SB)/8, $0xbfbe88e430b6a31b
-DATA mathConstants<>+4880(SB)/8, $0xbfbe88e430b6a31b
-DATA mathConstants<>+4888(SB)/8, $0xbfbe88e430b6a31b
-DATA mathConstants<>+4896(SB)/8, $0x3fc0982889c53825
-DATA mathConstants<>+4904(SB)/8, $0x3fc0982889c53825
-DATA mathConstants<>+4912(SB)/8, $0x3fc0982889c53825
-DATA mathConstants<>+4920(SB)/8, $0x3fc0982889c53825
-DATA mathConstants<>+4928(SB)/8, $0xbfa85a11e183efde
-DATA mathConstants<>+4936(SB)/8, $0xbfa85a11e183efde
-DATA mathConstants<>+4944(SB)/8, $0xbfa85a11e183efde
-DATA mathConstants<>+4952(SB)/8, $0xbfa85a11e183efde
-DATA mathConstants<>+4960(SB)/8, $0xbfc15c07fc33ea69
-DATA mathConstants<>+4968(SB)/8, $0xbfc15c07fc33ea69
-DATA mathConstants<>+4976(SB)/8, $0xbfc15c07fc33ea69
-DATA mathConstants<>+4984(SB)/8, $0xbfc15c07fc33ea69
-DATA mathConstants<>+4992(SB)/8, $0x3ff40c522d427221
-DATA mathConstants<>+5000(SB)/8, $0x3ff40c522d427221
-DATA mathConstants<>+5008(SB)/8, $0x3ff40c522d427221
-DATA mathConstants<>+5016(SB)/8, $0x3ff40c522d427221
-DATA mathConstants<>+5024(SB)/8, $0xbee44ccfd24a42a0
-DATA mathConstants<>+5032(SB)/8, $0xbee44ccfd24a42a0
-DATA mathConstants<>+5040(SB)/8, $0xbee44ccfd24a42a0
-DATA mathConstants<>+5048(SB)/8, $0xbee44ccfd24a42a0
-DATA mathConstants<>+5056(SB)/8, $0x3f1d8b77deac1782
-DATA mathConstants<>+5064(SB)/8, $0x3f1d8b77deac1782
-DATA mathConstants<>+5072(SB)/8, $0x3f1d8b77deac1782
-DATA mathConstants<>+5080(SB)/8, $0x3f1d8b77deac1782
-DATA mathConstants<>+5088(SB)/8, $0xbf4bcd7b62efcb62
-DATA mathConstants<>+5096(SB)/8, $0xbf4bcd7b62efcb62
-DATA mathConstants<>+5104(SB)/8, $0xbf4bcd7b62efcb62
-DATA mathConstants<>+5112(SB)/8, $0xbf4bcd7b62efcb62
-DATA mathConstants<>+5120(SB)/8, $0x3f7562b16eab2225
-DATA mathConstants<>+5128(SB)/8, $0x3f7562b16eab2225
-DATA mathConstants<>+5136(SB)/8, $0x3f7562b16eab2225
-DATA mathConstants<>+5144(SB)/8, $0x3f7562b16eab2225
-DATA mathConstants<>+5152(SB)/8, $0xbf9b829d895be1c9
-DATA mathConstants<>+5160(SB)/8, $0xbf9b829d895be1c9
-DATA mathConstants<>+5168(SB)/8, $0xbf9b829d895be1c9
-DATA mathConstants<>+5176(SB)/8, $0xbf9b829d895be1c9
-DATA mathConstants<>+5184(SB)/8, $0x3fbce2f09aa1dee4
-DATA mathConstants<>+5192(SB)/8, $0x3fbce2f09aa1dee4
-DATA mathConstants<>+5200(SB)/8, $0x3fbce2f09aa1dee4
-DATA mathConstants<>+5208(SB)/8, $0x3fbce2f09aa1dee4
-DATA mathConstants<>+5216(SB)/8, $0xbfd8127466827334
-DATA mathConstants<>+5224(SB)/8, $0xbfd8127466827334
-DATA mathConstants<>+5232(SB)/8, $0xbfd8127466827334
-DATA mathConstants<>+5240(SB)/8, $0xbfd8127466827334
-DATA mathConstants<>+5248(SB)/8, $0x3fc06eba82031154
-DATA mathConstants<>+5256(SB)/8, $0x3fc06eba82031154
-DATA mathConstants<>+5264(SB)/8, $0x3fc06eba82031154
-DATA mathConstants<>+5272(SB)/8, $0x3fc06eba82031154
-DATA mathConstants<>+5280(SB)/8, $0x403c000000000000
-DATA mathConstants<>+5288(SB)/8, $0x403c000000000000
-DATA mathConstants<>+5296(SB)/8, $0x403c000000000000
-DATA mathConstants<>+5304(SB)/8, $0x403c000000000000
-DATA mathConstants<>+5312(SB)/8, $0x3fe3333333333333
-DATA mathConstants<>+5320(SB)/8, $0x3fe3333333333333
-DATA mathConstants<>+5328(SB)/8, $0x3fe3333333333333
-DATA mathConstants<>+5336(SB)/8, $0x3fe3333333333333
-DATA mathConstants<>+5344(SB)/8, $0xc08f400000000000
-DATA mathConstants<>+5352(SB)/8, $0xc08f400000000000
-DATA mathConstants<>+5360(SB)/8, $0xc08f400000000000
-DATA mathConstants<>+5368(SB)/8, $0xc08f400000000000
-DATA mathConstants<>+5376(SB)/8, $0x4043800000000000
-DATA mathConstants<>+5384(SB)/8, $0x4043800000000000
-DATA mathConstants<>+5392(SB)/8, $0x4043800000000000
-DATA mathConstants<>+5400(SB)/8, $0x4043800000000000
-DATA mathConstants<>+5408(SB)/8, $0x403e000000000000
-DATA mathConstants<>+5416(SB)/8, $0x403e000000000000
-DATA mathConstants<>+5424(SB)/8, $0x403e000000000000
-DATA mathConstants<>+5432(SB)/8, $0x403e000000000000
-DATA mathConstants<>+5440(SB)/8, $0x3fa6e4e26d4801f7
-DATA mathConstants<>+5448(SB)/8, $0x3fa6e4e26d4801f7
-DATA mathConstants<>+5456(SB)/8, $0x3fa6e4e26d4801f7
-DATA mathConstants<>+5464(SB)/8, $0x3fa6e4e26d4801f7
-DATA mathConstants<>+5472(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5480(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5488(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5496(SB)/8, $0xbff9884533d43651
-DATA mathConstants<>+5504(SB)/8, $0x3fd5cf589b6861ee
-DATA mathConstants<>+5512(SB)/8, $0x3fd5cf589b6861ee
-DATA mathConstants<>+5520(SB)/8, $0x3fd5cf589b6861ee
-DATA mathConstants<>+5528(SB)/8, $0x3fd5cf589b6861ee
-DATA mathConstants<>+5536(SB)/8, $0x3fda58cd53c9de95
-DATA mathConstants<>+5544(SB)/8, $0x3fda58cd53c9de95
-DATA mathConstants<>+5552(SB)/8, $0x3fda58cd53c9de95
-DATA mathConstants<>+5560(SB)/8, $0x3fda58cd53c9de95
-DATA mathConstants<>+5568(SB)/8, $0x3fe27778161460a7
-DATA mathConstants<>+5576(SB)/8, $0x3fe27778161460a7
-DATA mathConstants<>+5584(SB)/8, $0x3fe27778161460a7
-DATA mathConstants<>+5592(SB)/8, $0x3fe27778161460a7
-DATA mathConstants<>+5600(SB)/8, $0x3feec709d10dd383
-DATA mathConstants<>+5608(SB)/8, $0x3feec709d10dd383
-DATA mathConstants<>+5616(SB)/8, $0x3feec709d10dd383
-DATA mathConstants<>+5624(SB)/8, $0x3feec709d10dd383
-DATA mathConstants<>+5632(SB)/8, $0x40071547652bef87
-DATA mathConstants<>+5640(SB)/8, $0x40071547652bef87
-DATA mathConstants<>+5648(SB)/8, $0x40071547652bef87
-DATA mathConstants<>+5656(SB)/8, $0x40071547652bef87
-DATA mathConstants<>+5664(SB)/8, $0x4069000000000000
-DATA mathConstants<>+5672(SB)/8, $0x4069000000000000
-DATA mathConstants<>+5680(SB)/8, $0x4069000000000000
-DATA mathConstants<>+5688(SB)/8, $0x4069000000000000
-DATA mathConstants<>+5696(SB)/8, $0x408f400000000000
-DATA mathConstants<>+5704(SB)/8, $0x408f400000000000
-DATA mathConstants<>+5712(SB)/8, $0x408f400000000000
-DATA mathConstants<>+5720(SB)/8, $0x408f400000000000
-DATA mathConstants<>+5728(SB)/8, $0x3eec0456196b2860
-DATA mathConstants<>+5736(SB)/8, $0x3eec0456196b2860
-DATA mathConstants<>+5744(SB)/8, $0x3eec0456196b2860
-DATA mathConstants<>+5752(SB)/8, $0x3eec0456196b2860
-DATA mathConstants<>+5760(SB)/8, $0x3f2443fb5ad08ecd
-DATA mathConstants<>+5768(SB)/8, $0x3f2443fb5ad08ecd
-DATA mathConstants<>+5776(SB)/8, $0x3f2443fb5ad08ecd
-DATA mathConstants<>+5784(SB)/8, $0x3f2443fb5ad08ecd
-DATA mathConstants<>+5792(SB)/8, $0x3f55dc0597dbbf70
-DATA mathConstants<>+5800(SB)/8, $0x3f55dc0597dbbf70
-DATA mathConstants<>+5808(SB)/8, $0x3f55dc0597dbbf70
-DATA mathConstants<>+5816(SB)/8, $0x3f55dc0597dbbf70
-DATA mathConstants<>+5824(SB)/8, $0x3f83b2a1bd5f0e03
-DATA mathConstants<>+5832(SB)/8, $0x3f83b2a1bd5f0e03
-DATA mathConstants<>+5840(SB)/8, $0x3f83b2a1bd5f0e03
-DATA mathConstants<>+5848(SB)/8, $0x3f83b2a1bd5f0e03
-DATA mathConstants<>+5856(SB)/8, $0x3fac6b0550f83902
-DATA mathConstants<>+5864(SB)/8, $0x3fac6b0550f83902
-DATA mathConstants<>+5872(SB)/8, $0x3fac6b0550f83902
-DATA mathConstants<>+5880(SB)/8, $0x3fac6b0550f83902
-DATA mathConstants<>+5888(SB)/8, $0x3fcebfbe04588448
-DATA mathConstants<>+5896(SB)/8, $0x3fcebfbe04588448
-DATA mathConstants<>+5904(SB)/8, $0x3fcebfbe04588448
-DATA mathConstants<>+5912(SB)/8, $0x3fcebfbe04588448
-DATA mathConstants<>+5920(SB)/8, $0x3fe62e4300ba7098
-DATA mathConstants<>+5928(SB)/8, $0x3fe62e4300ba7098
-DATA mathConstants<>+5936(SB)/8, $0x3fe62e4300ba7098
-DATA mathConstants<>+5944(SB)/8, $0x3fe62e4300ba7098
-DATA mathConstants<>+5952(SB)/8, $0x4190000000000000
-DATA mathConstants<>+5960(SB)/8, $0x4190000000000000
-DATA mathConstants<>+5968(SB)/8, $0x4190000000000000
-DATA mathConstants<>+5976(SB)/8, $0x4190000000000000
-DATA mathConstants<>+5984(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+5992(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+6000(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+6008(SB)/8, $0x4c70000000000000
-DATA mathConstants<>+6016(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+6024(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+6032(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+6040(SB)/8, $0x3e220fdb7383dc2c
-DATA mathConstants<>+6048(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+6056(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+6064(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+6072(SB)/8, $0x3e5af7d7e5810863
-DATA mathConstants<>+6080(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+6088(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+6096(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+6104(SB)/8, $0x3e927e3f34c6ae87
-DATA mathConstants<>+6112(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+6120(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+6128(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+6136(SB)/8, $0x3ec71dde58c7419a
-DATA mathConstants<>+6144(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+6152(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+6160(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+6168(SB)/8, $0x3efa01a0205e7223
-DATA mathConstants<>+6176(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+6184(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+6192(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+6200(SB)/8, $0x3f2a01a01b7ef125
-DATA mathConstants<>+6208(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+6216(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+6224(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+6232(SB)/8, $0x3f56c16c16c06755
-DATA mathConstants<>+6240(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+6248(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+6256(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+6264(SB)/8, $0x3f8111111110e05f
-DATA mathConstants<>+6272(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+6280(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+6288(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+6296(SB)/8, $0x3fa5555555555571
-DATA mathConstants<>+6304(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6312(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6320(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6328(SB)/8, $0x3fc555555555555e
-DATA mathConstants<>+6336(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6344(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6352(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6360(SB)/8, $0x4090040000000000
-DATA mathConstants<>+6368(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6376(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6384(SB)/8, $0xc090d40000000000
-DATA mathConstants<>+6392(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+4064(SB)/8, $0xffffffffffffffff
+DATA mathConstants<>+4072(SB)/8, $0xffffffffffffffff
+DATA mathConstants<>+4080(SB)/8, $0xffffffffffffffff
+DATA mathConstants<>+4088(SB)/8, $0xffffffffffffffff
+DATA mathConstants<>+4096(SB)/8, $0x4036000000000000
+DATA mathConstants<>+4104(SB)/8, $0x4036000000000000
+DATA mathConstants<>+4112(SB)/8, $0x4036000000000000
+DATA mathConstants<>+4120(SB)/8, $0x4036000000000000
+DATA mathConstants<>+4128(SB)/8, $0x3fd0000000000000
+DATA mathConstants<>+4136(SB)/8, $0x3fd0000000000000
+DATA mathConstants<>+4144(SB)/8, $0x3fd0000000000000
+DATA mathConstants<>+4152(SB)/8, $0x3fd0000000000000
+DATA mathConstants<>+4160(SB)/8, $0x4120000041200000
+DATA mathConstants<>+4168(SB)/8, $0x4120000041200000
+DATA mathConstants<>+4176(SB)/8, $0x4120000041200000
+DATA mathConstants<>+4184(SB)/8, $0x4120000041200000
+DATA mathConstants<>+4192(SB)/8, $0x4000000040000000
+DATA mathConstants<>+4200(SB)/8, $0x4000000040000000
+DATA mathConstants<>+4208(SB)/8, $0x4000000040000000
+DATA mathConstants<>+4216(SB)/8, $0x4000000040000000
+DATA mathConstants<>+4224(SB)/8, $0x3e99999a3e99999a
+DATA mathConstants<>+4232(SB)/8, $0x3e99999a3e99999a
+DATA mathConstants<>+4240(SB)/8, $0x3e99999a3e99999a
+DATA mathConstants<>+4248(SB)/8, $0x3e99999a3e99999a
+DATA mathConstants<>+4256(SB)/8, $0x41b0000000000000
+DATA mathConstants<>+4264(SB)/8, $0x41b0000000000000
+DATA mathConstants<>+4272(SB)/8, $0x41b0000000000000
+DATA mathConstants<>+4280(SB)/8, $0x41b0000000000000
+DATA mathConstants<>+4288(SB)/8, $0x7e70000000000000
+DATA mathConstants<>+4296(SB)/8, $0x7e70000000000000
+DATA mathConstants<>+4304(SB)/8, $0x7e70000000000000
+DATA mathConstants<>+4312(SB)/8, $0x7e70000000000000
+DATA mathConstants<>+4320(SB)/8, $0x07b0000000000000
+DATA mathConstants<>+4328(SB)/8, $0x07b0000000000000
+DATA mathConstants<>+4336(SB)/8, $0x07b0000000000000
+DATA mathConstants<>+4344(SB)/8, $0x07b0000000000000
+DATA mathConstants<>+4352(SB)/8, $0x52b0000000000000
+DATA mathConstants<>+4360(SB)/8, $0x52b0000000000000
+DATA mathConstants<>+4368(SB)/8, $0x52b0000000000000
+DATA mathConstants<>+4376(SB)/8, $0x52b0000000000000
+DATA mathConstants<>+4384(SB)/8, $0x39c0000000000000
+DATA mathConstants<>+4392(SB)/8, $0x39c0000000000000
+DATA mathConstants<>+4400(SB)/8, $0x39c0000000000000
+DATA mathConstants<>+4408(SB)/8, $0x39c0000000000000
+DATA mathConstants<>+4416(SB)/8, $0x3fd5555555555555
+DATA mathConstants<>+4424(SB)/8, $0x3fd5555555555555
+DATA mathConstants<>+4432(SB)/8, $0x3fd5555555555555
+DATA mathConstants<>+4440(SB)/8, $0x3fd5555555555555
+DATA mathConstants<>+4448(SB)/8, $0x433000002a9f7893
+DATA mathConstants<>+4456(SB)/8, $0x433000002a9f7893
+DATA mathConstants<>+4464(SB)/8, $0x433000002a9f7893
+DATA mathConstants<>+4472(SB)/8, $0x433000002a9f7893
+DATA mathConstants<>+4480(SB)/8, $0x39b0000000000000
+DATA mathConstants<>+4488(SB)/8, $0x39b0000000000000
+DATA mathConstants<>+4496(SB)/8, $0x39b0000000000000
+DATA mathConstants<>+4504(SB)/8, $0x39b0000000000000
+DATA mathConstants<>+4512(SB)/8, $0x4200000000000000
+DATA mathConstants<>+4520(SB)/8, $0x4200000000000000
+DATA mathConstants<>+4528(SB)/8, $0x4200000000000000
+DATA mathConstants<>+4536(SB)/8, $0x4200000000000000
+DATA mathConstants<>+4544(SB)/8, $0x401a000000000000
+DATA mathConstants<>+4552(SB)/8, $0x401a000000000000
+DATA mathConstants<>+4560(SB)/8, $0x401a000000000000
+DATA mathConstants<>+4568(SB)/8, $0x401a000000000000
+DATA mathConstants<>+4576(SB)/8, $0x4008000000000000
+DATA mathConstants<>+4584(SB)/8, $0x4008000000000000
+DATA mathConstants<>+4592(SB)/8, $0x4008000000000000
+DATA mathConstants<>+4600(SB)/8, $0x4008000000000000
+DATA mathConstants<>+4608(SB)/8, $0x4086300000000000
+DATA mathConstants<>+4616(SB)/8, $0x4086300000000000
+DATA mathConstants<>+4624(SB)/8, $0x4086300000000000
+DATA mathConstants<>+4632(SB)/8, $0x4086300000000000
+DATA mathConstants<>+4640(SB)/8, $0xc087500000000000
+DATA mathConstants<>+4648(SB)/8, $0xc087500000000000
+DATA mathConstants<>+4656(SB)/8, $0xc087500000000000
+DATA mathConstants<>+4664(SB)/8, $0xc087500000000000
+DATA mathConstants<>+4672(SB)/8, $0xbf433b63b6f31b11
+DATA mathConstants<>+4680(SB)/8, $0xbf433b63b6f31b11
+DATA mathConstants<>+4688(SB)/8, $0xbf433b63b6f31b11
+DATA mathConstants<>+4696(SB)/8, $0xbf433b63b6f31b11
+DATA mathConstants<>+4704(SB)/8, $0x3f5da2deba367b15
+DATA mathConstants<>+4712(SB)/8, $0x3f5da2deba367b15
+DATA mathConstants<>+4720(SB)/8, $0x3f5da2deba367b15
+DATA mathConstants<>+4728(SB)/8, $0x3f5da2deba367b15
+DATA mathConstants<>+4736(SB)/8, $0x3f63eb468f1992c9
+DATA mathConstants<>+4744(SB)/8, $0x3f63eb468f1992c9
+DATA mathConstants<>+4752(SB)/8, $0x3f63eb468f1992c9
+DATA mathConstants<>+4760(SB)/8, $0x3f63eb468f1992c9
+DATA mathConstants<>+4768(SB)/8, $0xbf98517c6bc045c6
+DATA mathConstants<>+4776(SB)/8, $0xbf98517c6bc045c6
+DATA mathConstants<>+4784(SB)/8, $0xbf98517c6bc045c6
+DATA mathConstants<>+4792(SB)/8, $0xbf98517c6bc045c6
+DATA mathConstants<>+4800(SB)/8, $0x3fb17df6feb31242
+DATA mathConstants<>+4808(SB)/8, $0x3fb17df6feb31242
+DATA mathConstants<>+4816(SB)/8, $0x3fb17df6feb31242
+DATA mathConstants<>+4824(SB)/8, $0x3fb17df6feb31242
+DATA mathConstants<>+4832(SB)/8, $0xbfbe88e430b6a31b
+DATA mathConstants<>+4840(SB)/8, $0xbfbe88e430b6a31b
+DATA mathConstants<>+4848(SB)/8, $0xbfbe88e430b6a31b
+DATA mathConstants<>+4856(SB)/8, $0xbfbe88e430b6a31b
+DATA mathConstants<>+4864(SB)/8, $0x3fc0982889c53825
+DATA mathConstants<>+4872(SB)/8, $0x3fc0982889c53825
+DATA mathConstants<>+4880(SB)/8, $0x3fc0982889c53825
+DATA mathConstants<>+4888(SB)/8, $0x3fc0982889c53825
+DATA mathConstants<>+4896(SB)/8, $0xbfa85a11e183efde
+DATA mathConstants<>+4904(SB)/8, $0xbfa85a11e183efde
+DATA mathConstants<>+4912(SB)/8, $0xbfa85a11e183efde
+DATA mathConstants<>+4920(SB)/8, $0xbfa85a11e183efde
+DATA mathConstants<>+4928(SB)/8, $0xbfc15c07fc33ea69
+DATA mathConstants<>+4936(SB)/8, $0xbfc15c07fc33ea69
+DATA mathConstants<>+4944(SB)/8, $0xbfc15c07fc33ea69
+DATA mathConstants<>+4952(SB)/8, $0xbfc15c07fc33ea69
+DATA mathConstants<>+4960(SB)/8, $0x3ff40c522d427221
+DATA mathConstants<>+4968(SB)/8, $0x3ff40c522d427221
+DATA mathConstants<>+4976(SB)/8, $0x3ff40c522d427221
+DATA mathConstants<>+4984(SB)/8, $0x3ff40c522d427221
+DATA mathConstants<>+4992(SB)/8, $0xbee44ccfd24a42a0
+DATA mathConstants<>+5000(SB)/8, $0xbee44ccfd24a42a0
+DATA mathConstants<>+5008(SB)/8, $0xbee44ccfd24a42a0
+DATA mathConstants<>+5016(SB)/8, $0xbee44ccfd24a42a0
+DATA mathConstants<>+5024(SB)/8, $0x3f1d8b77deac1782
+DATA mathConstants<>+5032(SB)/8, $0x3f1d8b77deac1782
+DATA mathConstants<>+5040(SB)/8, $0x3f1d8b77deac1782
+DATA mathConstants<>+5048(SB)/8, $0x3f1d8b77deac1782
+DATA mathConstants<>+5056(SB)/8, $0xbf4bcd7b62efcb62
+DATA mathConstants<>+5064(SB)/8, $0xbf4bcd7b62efcb62
+DATA mathConstants<>+5072(SB)/8, $0xbf4bcd7b62efcb62
+DATA mathConstants<>+5080(SB)/8, $0xbf4bcd7b62efcb62
+DATA mathConstants<>+5088(SB)/8, $0x3f7562b16eab2225
+DATA mathConstants<>+5096(SB)/8, $0x3f7562b16eab2225
+DATA mathConstants<>+5104(SB)/8, $0x3f7562b16eab2225
+DATA mathConstants<>+5112(SB)/8, $0x3f7562b16eab2225
+DATA mathConstants<>+5120(SB)/8, $0xbf9b829d895be1c9
+DATA mathConstants<>+5128(SB)/8, $0xbf9b829d895be1c9
+DATA mathConstants<>+5136(SB)/8, $0xbf9b829d895be1c9
+DATA mathConstants<>+5144(SB)/8, $0xbf9b829d895be1c9
+DATA mathConstants<>+5152(SB)/8, $0x3fbce2f09aa1dee4
+DATA mathConstants<>+5160(SB)/8, $0x3fbce2f09aa1dee4
+DATA mathConstants<>+5168(SB)/8, $0x3fbce2f09aa1dee4
+DATA mathConstants<>+5176(SB)/8, $0x3fbce2f09aa1dee4
+DATA mathConstants<>+5184(SB)/8, $0xbfd8127466827334
+DATA mathConstants<>+5192(SB)/8, $0xbfd8127466827334
+DATA mathConstants<>+5200(SB)/8, $0xbfd8127466827334
+DATA mathConstants<>+5208(SB)/8, $0xbfd8127466827334
+DATA mathConstants<>+5216(SB)/8, $0x3fc06eba82031154
+DATA mathConstants<>+5224(SB)/8, $0x3fc06eba82031154
+DATA mathConstants<>+5232(SB)/8, $0x3fc06eba82031154
+DATA mathConstants<>+5240(SB)/8, $0x3fc06eba82031154
+DATA mathConstants<>+5248(SB)/8, $0x403c000000000000
+DATA mathConstants<>+5256(SB)/8, $0x403c000000000000
+DATA mathConstants<>+5264(SB)/8, $0x403c000000000000
+DATA mathConstants<>+5272(SB)/8, $0x403c000000000000
+DATA mathConstants<>+5280(SB)/8, $0x3fe3333333333333
+DATA mathConstants<>+5288(SB)/8, $0x3fe3333333333333
+DATA mathConstants<>+5296(SB)/8, $0x3fe3333333333333
+DATA mathConstants<>+5304(SB)/8, $0x3fe3333333333333
+DATA mathConstants<>+5312(SB)/8, $0xc08f400000000000
+DATA mathConstants<>+5320(SB)/8, $0xc08f400000000000
+DATA mathConstants<>+5328(SB)/8, $0xc08f400000000000
+DATA mathConstants<>+5336(SB)/8, $0xc08f400000000000
+DATA mathConstants<>+5344(SB)/8, $0x4043800000000000
+DATA mathConstants<>+5352(SB)/8, $0x4043800000000000
+DATA mathConstants<>+5360(SB)/8, $0x4043800000000000
+DATA mathConstants<>+5368(SB)/8, $0x4043800000000000
+DATA mathConstants<>+5376(SB)/8, $0x403e000000000000
+DATA mathConstants<>+5384(SB)/8, $0x403e000000000000
+DATA mathConstants<>+5392(SB)/8, $0x403e000000000000
+DATA mathConstants<>+5400(SB)/8, $0x403e000000000000
+DATA mathConstants<>+5408(SB)/8, $0x3fa6e4e26d4801f7
+DATA mathConstants<>+5416(SB)/8, $0x3fa6e4e26d4801f7
+DATA mathConstants<>+5424(SB)/8, $0x3fa6e4e26d4801f7
+DATA mathConstants<>+5432(SB)/8, $0x3fa6e4e26d4801f7
+DATA mathConstants<>+5440(SB)/8, $0xbff9884533d43651
+DATA mathConstants<>+5448(SB)/8, $0xbff9884533d43651
+DATA mathConstants<>+5456(SB)/8, $0xbff9884533d43651
+DATA mathConstants<>+5464(SB)/8, $0xbff9884533d43651
+DATA mathConstants<>+5472(SB)/8, $0x3fd5cf589b6861ee
+DATA mathConstants<>+5480(SB)/8, $0x3fd5cf589b6861ee
+DATA mathConstants<>+5488(SB)/8, $0x3fd5cf589b6861ee
+DATA mathConstants<>+5496(SB)/8, $0x3fd5cf589b6861ee
+DATA mathConstants<>+5504(SB)/8, $0x3fda58cd53c9de95
+DATA mathConstants<>+5512(SB)/8, $0x3fda58cd53c9de95
+DATA mathConstants<>+5520(SB)/8, $0x3fda58cd53c9de95
+DATA mathConstants<>+5528(SB)/8, $0x3fda58cd53c9de95
+DATA mathConstants<>+5536(SB)/8, $0x3fe27778161460a7
+DATA mathConstants<>+5544(SB)/8, $0x3fe27778161460a7
+DATA mathConstants<>+5552(SB)/8, $0x3fe27778161460a7
+DATA mathConstants<>+5560(SB)/8, $0x3fe27778161460a7
+DATA mathConstants<>+5568(SB)/8, $0x3feec709d10dd383
+DATA mathConstants<>+5576(SB)/8, $0x3feec709d10dd383
+DATA mathConstants<>+5584(SB)/8, $0x3feec709d10dd383
+DATA mathConstants<>+5592(SB)/8, $0x3feec709d10dd383
+DATA mathConstants<>+5600(SB)/8, $0x40071547652bef87
+DATA mathConstants<>+5608(SB)/8, $0x40071547652bef87
+DATA mathConstants<>+5616(SB)/8, $0x40071547652bef87
+DATA mathConstants<>+5624(SB)/8, $0x40071547652bef87
+DATA mathConstants<>+5632(SB)/8, $0x4069000000000000
+DATA mathConstants<>+5640(SB)/8, $0x4069000000000000
+DATA mathConstants<>+5648(SB)/8, $0x4069000000000000
+DATA mathConstants<>+5656(SB)/8, $0x4069000000000000
+DATA mathConstants<>+5664(SB)/8, $0x408f400000000000
+DATA mathConstants<>+5672(SB)/8, $0x408f400000000000
+DATA mathConstants<>+5680(SB)/8, $0x408f400000000000
+DATA mathConstants<>+5688(SB)/8, $0x408f400000000000
+DATA mathConstants<>+5696(SB)/8, $0x3eec0456196b2860
+DATA mathConstants<>+5704(SB)/8, $0x3eec0456196b2860
+DATA mathConstants<>+5712(SB)/8, $0x3eec0456196b2860
+DATA mathConstants<>+5720(SB)/8, $0x3eec0456196b2860
+DATA mathConstants<>+5728(SB)/8, $0x3f2443fb5ad08ecd
+DATA mathConstants<>+5736(SB)/8, $0x3f2443fb5ad08ecd
+DATA mathConstants<>+5744(SB)/8, $0x3f2443fb5ad08ecd
+DATA mathConstants<>+5752(SB)/8, $0x3f2443fb5ad08ecd
+DATA mathConstants<>+5760(SB)/8, $0x3f55dc0597dbbf70
+DATA mathConstants<>+5768(SB)/8, $0x3f55dc0597dbbf70
+DATA mathConstants<>+5776(SB)/8, $0x3f55dc0597dbbf70
+DATA mathConstants<>+5784(SB)/8, $0x3f55dc0597dbbf70
+DATA mathConstants<>+5792(SB)/8, $0x3f83b2a1bd5f0e03
+DATA mathConstants<>+5800(SB)/8, $0x3f83b2a1bd5f0e03
+DATA mathConstants<>+5808(SB)/8, $0x3f83b2a1bd5f0e03
+DATA mathConstants<>+5816(SB)/8, $0x3f83b2a1bd5f0e03
+DATA mathConstants<>+5824(SB)/8, $0x3fac6b0550f83902
+DATA mathConstants<>+5832(SB)/8, $0x3fac6b0550f83902
+DATA mathConstants<>+5840(SB)/8, $0x3fac6b0550f83902
+DATA mathConstants<>+5848(SB)/8, $0x3fac6b0550f83902
+DATA mathConstants<>+5856(SB)/8, $0x3fcebfbe04588448
+DATA mathConstants<>+5864(SB)/8, $0x3fcebfbe04588448
+DATA mathConstants<>+5872(SB)/8, $0x3fcebfbe04588448
+DATA mathConstants<>+5880(SB)/8, $0x3fcebfbe04588448
+DATA mathConstants<>+5888(SB)/8, $0x3fe62e4300ba7098
+DATA mathConstants<>+5896(SB)/8, $0x3fe62e4300ba7098
+DATA mathConstants<>+5904(SB)/8, $0x3fe62e4300ba7098
+DATA mathConstants<>+5912(SB)/8, $0x3fe62e4300ba7098
+DATA mathConstants<>+5920(SB)/8, $0x4190000000000000
+DATA mathConstants<>+5928(SB)/8, $0x4190000000000000
+DATA mathConstants<>+5936(SB)/8, $0x4190000000000000
+DATA mathConstants<>+5944(SB)/8, $0x4190000000000000
+DATA mathConstants<>+5952(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+5960(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+5968(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+5976(SB)/8, $0x4c70000000000000
+DATA mathConstants<>+5984(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+5992(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+6000(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+6008(SB)/8, $0x3e220fdb7383dc2c
+DATA mathConstants<>+6016(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+6024(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+6032(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+6040(SB)/8, $0x3e5af7d7e5810863
+DATA mathConstants<>+6048(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+6056(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+6064(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+6072(SB)/8, $0x3e927e3f34c6ae87
+DATA mathConstants<>+6080(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6088(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6096(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6104(SB)/8, $0x3ec71dde58c7419a
+DATA mathConstants<>+6112(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6120(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6128(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6136(SB)/8, $0x3efa01a0205e7223
+DATA mathConstants<>+6144(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6152(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6160(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6168(SB)/8, $0x3f2a01a01b7ef125
+DATA mathConstants<>+6176(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6184(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6192(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6200(SB)/8, $0x3f56c16c16c06755
+DATA mathConstants<>+6208(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6216(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6224(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6232(SB)/8, $0x3f8111111110e05f
+DATA mathConstants<>+6240(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6248(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6256(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6264(SB)/8, $0x3fa5555555555571
+DATA mathConstants<>+6272(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6280(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6288(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6296(SB)/8, $0x3fc555555555555e
+DATA mathConstants<>+6304(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6312(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6320(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6328(SB)/8, $0x4090040000000000
+DATA mathConstants<>+6336(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6344(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6352(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6360(SB)/8, $0xc090d40000000000
+DATA mathConstants<>+6368(SB)/8, $0xc043000000000000
+DATA mathConstants<>+6376(SB)/8, $0xc043000000000000
+DATA mathConstants<>+6384(SB)/8, $0xc043000000000000
+DATA mathConstants<>+6392(SB)/8, $0xc043000000000000
 DATA mathConstants<>+6400(SB)/8, $0x0010000000000000
 DATA mathConstants<>+6408(SB)/8, $0x0010000000000000
 DATA mathConstants<>+6416(SB)/8, $0x0010000000000000
@@ -15460,232 +15574,236 @@ DATA mathConstants<>+8224(SB)/8, $0xbfd5555555555555
 DATA mathConstants<>+8232(SB)/8, $0xbfd5555555555555
 DATA mathConstants<>+8240(SB)/8, $0xbfd5555555555555
 DATA mathConstants<>+8248(SB)/8, $0xbfd5555555555555
-DATA mathConstants<>+8256(SB)/8, $0x4010000000000000
-DATA mathConstants<>+8264(SB)/8, $0x4010000000000000
-DATA mathConstants<>+8272(SB)/8, $0x4010000000000000
-DATA mathConstants<>+8280(SB)/8, $0x4010000000000000
-DATA mathConstants<>+8288(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+8296(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+8304(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+8312(SB)/8, $0xbe444e6c7c71c56c
-DATA mathConstants<>+8320(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+8328(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+8336(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+8344(SB)/8, $0xbe4abfb71d79757e
-DATA mathConstants<>+8352(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+8360(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+8368(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+8376(SB)/8, $0x3e7b922dc62035dc
-DATA mathConstants<>+8384(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+8392(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+8400(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+8408(SB)/8, $0x3e7228b914d5816f
-DATA mathConstants<>+8416(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+8424(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+8432(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+8440(SB)/8, $0xbeab79ebc2583a97
-DATA mathConstants<>+8448(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+8456(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+8464(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+8472(SB)/8, $0x3e940e2699fffea8
-DATA mathConstants<>+8480(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+8488(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+8496(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+8504(SB)/8, $0x3ed7eed58637e5d3
-DATA mathConstants<>+8512(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8520(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8528(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8536(SB)/8, $0xbee789fdd85a35ca
-DATA mathConstants<>+8544(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8552(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8560(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8568(SB)/8, $0xbef9954175044c48
-DATA mathConstants<>+8576(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8584(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8592(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8600(SB)/8, $0x3f23be0beac28437
-DATA mathConstants<>+8608(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8616(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8624(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8632(SB)/8, $0xbf2a1df4b2d4f525
-DATA mathConstants<>+8640(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8648(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8656(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8664(SB)/8, $0xbf48d4aa0103f4a9
-DATA mathConstants<>+8672(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8680(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8688(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8696(SB)/8, $0x3f749c672b24ede7
-DATA mathConstants<>+8704(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8712(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8720(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8728(SB)/8, $0xbf90962387f3e337
-DATA mathConstants<>+8736(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8744(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8752(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8760(SB)/8, $0x3fa3079edf604888
-DATA mathConstants<>+8768(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8776(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8784(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8792(SB)/8, $0xbfb0fb06dfe62f2a
-DATA mathConstants<>+8800(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8808(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8816(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8824(SB)/8, $0x3fb7fee004e1576b
-DATA mathConstants<>+8832(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+8840(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+8848(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+8856(SB)/8, $0xbfb9ddb23c3e8261
-DATA mathConstants<>+8864(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+8872(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+8880(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+8888(SB)/8, $0x3fb16ecefcfa526e
-DATA mathConstants<>+8896(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+8904(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+8912(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+8920(SB)/8, $0x3f8f7f5df66fd626
-DATA mathConstants<>+8928(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+8936(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+8944(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+8952(SB)/8, $0xbfc1df1ad154a28d
-DATA mathConstants<>+8960(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+8968(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+8976(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+8984(SB)/8, $0x3ff3ba5916e9fd7f
-DATA mathConstants<>+8992(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+9000(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+9008(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+9016(SB)/8, $0x3dd6336e7795745f
-DATA mathConstants<>+9024(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+9032(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+9040(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+9048(SB)/8, $0xbe15bfc79e5a9601
-DATA mathConstants<>+9056(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+9064(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+9072(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+9080(SB)/8, $0x3e501bc9c0d43f8b
-DATA mathConstants<>+9088(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+9096(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+9104(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+9112(SB)/8, $0xbe8603f60b520e53
-DATA mathConstants<>+9120(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+9128(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+9136(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+9144(SB)/8, $0x3ebba02505c4b296
-DATA mathConstants<>+9152(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+9160(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+9168(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+9176(SB)/8, $0xbeef4d4bb91c50c5
-DATA mathConstants<>+9184(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+9192(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+9200(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+9208(SB)/8, $0x3f1f9a3496648e55
-DATA mathConstants<>+9216(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+9224(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+9232(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+9240(SB)/8, $0xbf4c02db5487395e
-DATA mathConstants<>+9248(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+9256(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+9264(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+9272(SB)/8, $0x3f7565bcd163b588
-DATA mathConstants<>+9280(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+9288(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+9296(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+9304(SB)/8, $0xbf9b82ce312c2496
-DATA mathConstants<>+9312(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+9320(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+9328(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+9336(SB)/8, $0x3fbce2f21a043a57
-DATA mathConstants<>+9344(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+9352(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+9360(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+9368(SB)/8, $0xbfd812746b037a01
-DATA mathConstants<>+9376(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9384(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9392(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9400(SB)/8, $0x3fc06eba8214db69
-DATA mathConstants<>+9408(SB)/8, $0xc087c00000000000
-DATA mathConstants<>+9416(SB)/8, $0xc087c00000000000
-DATA mathConstants<>+9424(SB)/8, $0xc087c00000000000
-DATA mathConstants<>+9432(SB)/8, $0xc087c00000000000
-DATA mathConstants<>+9440(SB)/8, $0xbc8bdd3413b26456
-DATA mathConstants<>+9448(SB)/8, $0xbc8bdd3413b26456
-DATA mathConstants<>+9456(SB)/8, $0xbc8bdd3413b26456
-DATA mathConstants<>+9464(SB)/8, $0xbc8bdd3413b26456
-DATA mathConstants<>+9472(SB)/8, $0x3ff6666666666666
-DATA mathConstants<>+9480(SB)/8, $0x3ff6666666666666
-DATA mathConstants<>+9488(SB)/8, $0x3ff6666666666666
-DATA mathConstants<>+9496(SB)/8, $0x3ff6666666666666
-DATA mathConstants<>+9504(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9512(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9520(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9528(SB)/8, $0x3c4441355475a31a
-DATA mathConstants<>+9536(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9544(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9552(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9560(SB)/8, $0x3ff9884533d43651
-DATA mathConstants<>+9568(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9576(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9584(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9592(SB)/8, $0xbc9cbc0cd0c60969
-DATA mathConstants<>+9600(SB)/8, $0xfff6555500000000
-DATA mathConstants<>+9608(SB)/8, $0xfff6555500000000
-DATA mathConstants<>+9616(SB)/8, $0xfff6555500000000
-DATA mathConstants<>+9624(SB)/8, $0xfff6555500000000
-DATA mathConstants<>+9632(SB)/8, $0x3fe6555500000000
-DATA mathConstants<>+9640(SB)/8, $0x3fe6555500000000
-DATA mathConstants<>+9648(SB)/8, $0x3fe6555500000000
-DATA mathConstants<>+9656(SB)/8, $0x3fe6555500000000
-DATA mathConstants<>+9664(SB)/8, $0x3f3c7527503ecabc
-DATA mathConstants<>+9672(SB)/8, $0x3f3c7527503ecabc
-DATA mathConstants<>+9680(SB)/8, $0x3f3c7527503ecabc
-DATA mathConstants<>+9688(SB)/8, $0x3f3c7527503ecabc
-DATA mathConstants<>+9696(SB)/8, $0x3f6249247caf9214
-DATA mathConstants<>+9704(SB)/8, $0x3f6249247caf9214
-DATA mathConstants<>+9712(SB)/8, $0x3f6249247caf9214
-DATA mathConstants<>+9720(SB)/8, $0x3f6249247caf9214
-DATA mathConstants<>+9728(SB)/8, $0x3f899999999a0683
-DATA mathConstants<>+9736(SB)/8, $0x3f899999999a0683
-DATA mathConstants<>+9744(SB)/8, $0x3f899999999a0683
-DATA mathConstants<>+9752(SB)/8, $0x3f899999999a0683
-DATA mathConstants<>+9760(SB)/8, $0x3fb5555555555555
-DATA mathConstants<>+9768(SB)/8, $0x3fb5555555555555
-DATA mathConstants<>+9776(SB)/8, $0x3fb5555555555555
-DATA mathConstants<>+9784(SB)/8, $0x3fb5555555555555
-DATA mathConstants<>+9792(SB)/8, $0x408ff00000000000
-DATA mathConstants<>+9800(SB)/8, $0x408ff00000000000
-DATA mathConstants<>+9808(SB)/8, $0x408ff00000000000
-DATA mathConstants<>+9816(SB)/8, $0x408ff00000000000
-DATA mathConstants<>+9824(SB)/8, $0x4085e00000000000
-DATA mathConstants<>+9832(SB)/8, $0x4085e00000000000
-DATA mathConstants<>+9840(SB)/8, $0x4085e00000000000
-DATA mathConstants<>+9848(SB)/8, $0x4085e00000000000
-DATA mathConstants<>+9856(SB)/8, $0x000000000000000f
-DATA mathConstants<>+9864(SB)/8, $0x000000000000000f
-DATA mathConstants<>+9872(SB)/8, $0x000000000000000f
-DATA mathConstants<>+9880(SB)/8, $0x000000000000000f
-DATA mathConstants<>+9888(SB)/8, $0x404b000000000000
-DATA mathConstants<>+9896(SB)/8, $0x404b000000000000
-DATA mathConstants<>+9904(SB)/8, $0x404b000000000000
-DATA mathConstants<>+9912(SB)/8, $0x404b000000000000
-DATA mathConstants<>+9920(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9928(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9936(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9944(SB)/8, $0x4089000000000000
-DATA mathConstants<>+9952(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9960(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9968(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9976(SB)/8, $0x5f30000000000000
-DATA mathConstants<>+9984(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+9992(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+10000(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+10008(SB)/8, $0x26f0000000000000
-DATA mathConstants<>+10016(SB)/8, $0x6570000000000000
-DATA mathConstants<>+10024(SB)/8, $0x6570000000000000
-DATA mathConstants<>+10032(SB)/8, $0x6570000000000000
-DATA mathConstants<>+10040(SB)/8, $0x6570000000000000
-DATA mathConstants<>+10048(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+10056(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+10064(SB)/8, $0x1a70000000000000
-DATA mathConstants<>+10072(SB)/8, $0x1a70000000000000
-GLOBL mathConstants<>(SB), RODATA|NOPTR, $10080
+DATA mathConstants<>+8256(SB)/8, $0x3fd3333333333333
+DATA mathConstants<>+8264(SB)/8, $0x3fd3333333333333
+DATA mathConstants<>+8272(SB)/8, $0x3fd3333333333333
+DATA mathConstants<>+8280(SB)/8, $0x3fd3333333333333
+DATA mathConstants<>+8288(SB)/8, $0x4010000000000000
+DATA mathConstants<>+8296(SB)/8, $0x4010000000000000
+DATA mathConstants<>+8304(SB)/8, $0x4010000000000000
+DATA mathConstants<>+8312(SB)/8, $0x4010000000000000
+DATA mathConstants<>+8320(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+8328(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+8336(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+8344(SB)/8, $0xbe444e6c7c71c56c
+DATA mathConstants<>+8352(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8360(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8368(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8376(SB)/8, $0xbe4abfb71d79757e
+DATA mathConstants<>+8384(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8392(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8400(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8408(SB)/8, $0x3e7b922dc62035dc
+DATA mathConstants<>+8416(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8424(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8432(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8440(SB)/8, $0x3e7228b914d5816f
+DATA mathConstants<>+8448(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8456(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8464(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8472(SB)/8, $0xbeab79ebc2583a97
+DATA mathConstants<>+8480(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8488(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8496(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8504(SB)/8, $0x3e940e2699fffea8
+DATA mathConstants<>+8512(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8520(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8528(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8536(SB)/8, $0x3ed7eed58637e5d3
+DATA mathConstants<>+8544(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8552(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8560(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8568(SB)/8, $0xbee789fdd85a35ca
+DATA mathConstants<>+8576(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8584(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8592(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8600(SB)/8, $0xbef9954175044c48
+DATA mathConstants<>+8608(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8616(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8624(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8632(SB)/8, $0x3f23be0beac28437
+DATA mathConstants<>+8640(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8648(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8656(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8664(SB)/8, $0xbf2a1df4b2d4f525
+DATA mathConstants<>+8672(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8680(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8688(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8696(SB)/8, $0xbf48d4aa0103f4a9
+DATA mathConstants<>+8704(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8712(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8720(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8728(SB)/8, $0x3f749c672b24ede7
+DATA mathConstants<>+8736(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8744(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8752(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8760(SB)/8, $0xbf90962387f3e337
+DATA mathConstants<>+8768(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8776(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8784(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8792(SB)/8, $0x3fa3079edf604888
+DATA mathConstants<>+8800(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8808(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8816(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8824(SB)/8, $0xbfb0fb06dfe62f2a
+DATA mathConstants<>+8832(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8840(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8848(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8856(SB)/8, $0x3fb7fee004e1576b
+DATA mathConstants<>+8864(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+8872(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+8880(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+8888(SB)/8, $0xbfb9ddb23c3e8261
+DATA mathConstants<>+8896(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+8904(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+8912(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+8920(SB)/8, $0x3fb16ecefcfa526e
+DATA mathConstants<>+8928(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+8936(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+8944(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+8952(SB)/8, $0x3f8f7f5df66fd626
+DATA mathConstants<>+8960(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+8968(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+8976(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+8984(SB)/8, $0xbfc1df1ad154a28d
+DATA mathConstants<>+8992(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+9000(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+9008(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+9016(SB)/8, $0x3ff3ba5916e9fd7f
+DATA mathConstants<>+9024(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+9032(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+9040(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+9048(SB)/8, $0x3dd6336e7795745f
+DATA mathConstants<>+9056(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+9064(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+9072(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+9080(SB)/8, $0xbe15bfc79e5a9601
+DATA mathConstants<>+9088(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+9096(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+9104(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+9112(SB)/8, $0x3e501bc9c0d43f8b
+DATA mathConstants<>+9120(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+9128(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+9136(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+9144(SB)/8, $0xbe8603f60b520e53
+DATA mathConstants<>+9152(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+9160(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+9168(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+9176(SB)/8, $0x3ebba02505c4b296
+DATA mathConstants<>+9184(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+9192(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+9200(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+9208(SB)/8, $0xbeef4d4bb91c50c5
+DATA mathConstants<>+9216(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+9224(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+9232(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+9240(SB)/8, $0x3f1f9a3496648e55
+DATA mathConstants<>+9248(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+9256(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+9264(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+9272(SB)/8, $0xbf4c02db5487395e
+DATA mathConstants<>+9280(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+9288(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+9296(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+9304(SB)/8, $0x3f7565bcd163b588
+DATA mathConstants<>+9312(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+9320(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+9328(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+9336(SB)/8, $0xbf9b82ce312c2496
+DATA mathConstants<>+9344(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+9352(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+9360(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+9368(SB)/8, $0x3fbce2f21a043a57
+DATA mathConstants<>+9376(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9384(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9392(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9400(SB)/8, $0xbfd812746b037a01
+DATA mathConstants<>+9408(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9416(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9424(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9432(SB)/8, $0x3fc06eba8214db69
+DATA mathConstants<>+9440(SB)/8, $0xc087c00000000000
+DATA mathConstants<>+9448(SB)/8, $0xc087c00000000000
+DATA mathConstants<>+9456(SB)/8, $0xc087c00000000000
+DATA mathConstants<>+9464(SB)/8, $0xc087c00000000000
+DATA mathConstants<>+9472(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9480(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9488(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9496(SB)/8, $0xbc8bdd3413b26456
+DATA mathConstants<>+9504(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9512(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9520(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9528(SB)/8, $0x3ff6666666666666
+DATA mathConstants<>+9536(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9544(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9552(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9560(SB)/8, $0x3c4441355475a31a
+DATA mathConstants<>+9568(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9576(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9584(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9592(SB)/8, $0x3ff9884533d43651
+DATA mathConstants<>+9600(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9608(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9616(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9624(SB)/8, $0xbc9cbc0cd0c60969
+DATA mathConstants<>+9632(SB)/8, $0xfff6555500000000
+DATA mathConstants<>+9640(SB)/8, $0xfff6555500000000
+DATA mathConstants<>+9648(SB)/8, $0xfff6555500000000
+DATA mathConstants<>+9656(SB)/8, $0xfff6555500000000
+DATA mathConstants<>+9664(SB)/8, $0x3fe6555500000000
+DATA mathConstants<>+9672(SB)/8, $0x3fe6555500000000
+DATA mathConstants<>+9680(SB)/8, $0x3fe6555500000000
+DATA mathConstants<>+9688(SB)/8, $0x3fe6555500000000
+DATA mathConstants<>+9696(SB)/8, $0x3f3c7527503ecabc
+DATA mathConstants<>+9704(SB)/8, $0x3f3c7527503ecabc
+DATA mathConstants<>+9712(SB)/8, $0x3f3c7527503ecabc
+DATA mathConstants<>+9720(SB)/8, $0x3f3c7527503ecabc
+DATA mathConstants<>+9728(SB)/8, $0x3f6249247caf9214
+DATA mathConstants<>+9736(SB)/8, $0x3f6249247caf9214
+DATA mathConstants<>+9744(SB)/8, $0x3f6249247caf9214
+DATA mathConstants<>+9752(SB)/8, $0x3f6249247caf9214
+DATA mathConstants<>+9760(SB)/8, $0x3f899999999a0683
+DATA mathConstants<>+9768(SB)/8, $0x3f899999999a0683
+DATA mathConstants<>+9776(SB)/8, $0x3f899999999a0683
+DATA mathConstants<>+9784(SB)/8, $0x3f899999999a0683
+DATA mathConstants<>+9792(SB)/8, $0x3fb5555555555555
+DATA mathConstants<>+9800(SB)/8, $0x3fb5555555555555
+DATA mathConstants<>+9808(SB)/8, $0x3fb5555555555555
+DATA mathConstants<>+9816(SB)/8, $0x3fb5555555555555
+DATA mathConstants<>+9824(SB)/8, $0x408ff00000000000
+DATA mathConstants<>+9832(SB)/8, $0x408ff00000000000
+DATA mathConstants<>+9840(SB)/8, $0x408ff00000000000
+DATA mathConstants<>+9848(SB)/8, $0x408ff00000000000
+DATA mathConstants<>+9856(SB)/8, $0x4085e00000000000
+DATA mathConstants<>+9864(SB)/8, $0x4085e00000000000
+DATA mathConstants<>+9872(SB)/8, $0x4085e00000000000
+DATA mathConstants<>+9880(SB)/8, $0x4085e00000000000
+DATA mathConstants<>+9888(SB)/8, $0x000000000000000f
+DATA mathConstants<>+9896(SB)/8, $0x000000000000000f
+DATA mathConstants<>+9904(SB)/8, $0x000000000000000f
+DATA mathConstants<>+9912(SB)/8, $0x000000000000000f
+DATA mathConstants<>+9920(SB)/8, $0x404b000000000000
+DATA mathConstants<>+9928(SB)/8, $0x404b000000000000
+DATA mathConstants<>+9936(SB)/8, $0x404b000000000000
+DATA mathConstants<>+9944(SB)/8, $0x404b000000000000
+DATA mathConstants<>+9952(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9960(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9968(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9976(SB)/8, $0x4089000000000000
+DATA mathConstants<>+9984(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+9992(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+10000(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+10008(SB)/8, $0x5f30000000000000
+DATA mathConstants<>+10016(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+10024(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+10032(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+10040(SB)/8, $0x26f0000000000000
+DATA mathConstants<>+10048(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10056(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10064(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10072(SB)/8, $0x6570000000000000
+DATA mathConstants<>+10080(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+10088(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+10096(SB)/8, $0x1a70000000000000
+DATA mathConstants<>+10104(SB)/8, $0x1a70000000000000
+GLOBL mathConstants<>(SB), RODATA|NOPTR, $10112

@@ -113,28 +113,53 @@ func (b *Builder) Exp2(x *Value) *Value {
 	return b.Scale(b.Add(b.C(1), p), n)
 }
 
-// Expm1 is 2 (p h + (h - 1/2)) with h = 2^(n-1), which does not overflow.
+// Expm1 is eˣ - 1.
 func (b *Builder) Expm1(x *Value) *Value {
-	e := b.expParts(b.clamp(x, pick(b, -18, -38, -38.0), pick(b, 89, 710, 710.0)), nil)
-	h := b.pow2(b.IAdd(e.shifted, b.K(math.MaxUint64)))
-	y := b.FMA(e.p, h, b.Sub(h, b.C(0.5)))
-	return b.CopySign(b.Add(y, y), b.SignOf(x)) // -0 stays
+	y := b.expm1InRange(b.clamp(x, pick(b, -18, -38, -38.0), pick(b, 89, 710, 710.0)))
+	return b.CopySign(y, b.SignOf(x)) // -0 stays
 }
 
-// Tanh is y = t/(t+2) with t = expm1(2|x|). As y = t/2 (1 - y), in float32 small ones are taken from that, in
-// which the roundings of t+2 and the quotient count little.
+// expm1InRange is Expm1 where neither its result overflows nor n is beyond the
+// exponents: 2 (p h + (h - 1/2)) with h = 2^(n-1). In float64 it has what the
+// roundings of r, p and the sum lose, which count where the sum is smaller than
+// p h, and in functions that are made of it.
+func (b *Builder) expm1InRange(x *Value) *Value {
+	if b.Bits == 32 || b.Wide {
+		e := b.expParts(x, nil)
+		h := b.pow2(b.IAdd(e.shifted, b.K(math.MaxUint64)))
+		y := b.FMA(e.p, h, b.Sub(h, b.C(0.5)))
+		return b.Add(y, y)
+	}
+	n, shifted := b.RoundShift(x, b.C(math.Log2E))
+	hi, lo := b.split(math.Ln2, ln2Lo, 0)
+	exact := b.FNMA(n, b.C(hi), x)
+	r := b.FNMA(n, b.C(lo), exact)
+	rest := b.FNMA(n, b.C(lo), b.Sub(exact, r))
+	p, low := b.fastTwoSum(r, b.FMA(b.Mul(r, r), b.Horner(r, expF64...), rest))
+	h := b.pow2(b.IAdd(shifted, b.K(math.MaxUint64)))
+	y, err := b.fastTwoSum(b.Sub(h, b.C(0.5)), b.Mul(p, h))
+	y = b.Add(y, b.FMA(low, h, err))
+	return b.Add(y, y)
+}
+
+// Tanh is y = t/(t+2) with t = expm1(2|x|). As y = t/2 (1 - y), small ones are taken from that, in which the
+// roundings of t+2 and the quotient count little.
 func (b *Builder) Tanh(x *Value) *Value {
 	a, sign := b.Min(b.C(pick(b, 10, 22, 0.0)), b.Abs(x)), b.SignOf(x)
-	if b.Bits == 64 {
-		t := b.Expm1(b.Add(a, a))
-		return b.CopySign(b.Div(t, b.Add(t, b.C(2))), sign)
-	}
-	e := b.expParts(b.Add(a, a), nil)
-	h := b.pow2(e.shifted)
-	t := b.FMA(h, e.p, b.Sub(h, b.C(1)))
+	t := b.expm1Twice(a)
 	y := b.Div(t, b.Add(t, b.C(2)))
 	half := b.Mul(t, b.C(0.5))
 	return b.CopySign(b.Sel(b.Lt(y, b.C(0.3)), b.FNMA(half, y, half), y), sign)
+}
+
+// expm1Twice is expm1(2a) for a >= 0 that neither overflows.
+func (b *Builder) expm1Twice(a *Value) *Value {
+	if b.Bits == 64 {
+		return b.expm1InRange(b.Add(a, a))
+	}
+	e := b.expParts(b.Add(a, a), nil)
+	h := b.pow2(e.shifted)
+	return b.FMA(h, e.p, b.Sub(h, b.C(1)))
 }
 
 // half is exp(a)/2 for a >= 0, which overflows only when sinh and cosh do.
@@ -152,9 +177,18 @@ func (b *Builder) Cosh(x *Value) *Value {
 func (b *Builder) Sinh(x *Value) *Value {
 	a := b.Abs(x)
 	far := b.halfExp(b.expParts(b.Min(b.C(711), a), nil))
-	t := b.Expm1(b.Min(b.C(40), a))
-	near := b.Mul(b.C(0.5), b.Add(t, b.Div(t, b.Add(t, b.C(1)))))
+	t := b.expm1InRange(b.Min(b.C(40), a))
+	near := b.Mul(b.C(0.5), b.Add(t, b.overNext(t)))
 	return b.CopySign(b.Sel(b.Lt(a, b.C(22)), near, far), b.SignOf(x))
+}
+
+// overNext is t/(t+1) for t >= 0, in float64 with the bits that the sum loses.
+func (b *Builder) overNext(t *Value) *Value {
+	if b.Bits == 32 || b.Wide {
+		return b.Div(t, b.Add(t, b.C(1)))
+	}
+	den, low := b.fastTwoSum(b.C(1), t) // exact up to t = 2^53, where the quotient does not count
+	return b.quotient(t, nil, den, low)
 }
 
 // Sigmoid is 1/(1+z) or z/(1+z) with z = exp(-|x|), so that it stays accurate

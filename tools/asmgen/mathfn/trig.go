@@ -53,17 +53,26 @@ func (b *Builder) sinPoly(a reduced, z *Value) *Value {
 	if a.low == nil {
 		return b.FMA(cube, b.Horner(z, sinF32...), a.r)
 	}
-	return b.Add(a.r, b.FMA(cube, b.Horner(z, pick(b, nil, sinF64, sinWide)...), a.low))
+	return b.Add(a.r, b.sinTail(a, z, cube))
+}
+
+// sinTail is sin(r + low) - r.
+func (b *Builder) sinTail(a reduced, z, cube *Value) *Value {
+	return b.FMA(cube, b.Horner(z, pick(b, nil, sinF64, sinWide)...), a.low)
 }
 
 func (b *Builder) cosPoly(a reduced, z *Value) *Value {
 	if a.low == nil {
 		return b.FMA(z, b.FMA(z, b.Horner(z, cosF32...), b.C(-0.5)), b.C(1))
 	}
-	half := b.Mul(z, b.C(0.5))
-	w, err := b.fastTwoSum(b.C(1), b.Neg(half))
-	rest := b.FMA(b.Mul(z, z), b.Horner(z, pick(b, nil, cosF64, cosWide)...), err)
-	return b.Add(w, b.FNMA(a.r, a.low, rest))
+	return b.Add(b.cosParts(a, z))
+}
+
+// cosParts is cos(r + low) as 1 - r²/2, rounded, and the rest.
+func (b *Builder) cosParts(a reduced, z *Value) (w, rest *Value) {
+	w, err := b.fastTwoSum(b.C(1), b.Neg(b.Mul(z, b.C(0.5))))
+	rest = b.FMA(b.Mul(z, z), b.Horner(z, pick(b, nil, cosF64, cosWide)...), err)
+	return w, b.FNMA(a.r, a.low, rest)
 }
 
 // wave is sin(x + quarter·π/2).
@@ -100,13 +109,15 @@ func (b *Builder) slopeF32(a reduced) *Value {
 	return b.Div(b.Sel(odd, b.C(-1), t), b.Sel(odd, t, b.C(1)))
 }
 
-// slope is the tangent: sin/cos, or -cos/sin in odd quadrants.
+// slope is the tangent: sin/cos, or -cos/sin in odd quadrants, each with what its rounding has lost, so that the
+// quotient's is nearly all there is.
 func (b *Builder) slope(a reduced) *Value {
 	z := b.Mul(a.r, a.r)
-	s, c := b.sinPoly(a, z), b.cosPoly(a, z)
+	s, sLow := b.fastTwoSum(a.r, b.sinTail(a, z, b.Mul(a.r, z)))
+	c, cLow := b.fastTwoSum(b.cosParts(a, z))
 	parity := b.And(a.quadrant, b.K(1))
 	odd := b.Test(a.quadrant, b.K(1))
-	y := b.Div(b.Sel(odd, c, s), b.Sel(odd, s, c))
+	y := b.quotient(b.Sel(odd, c, s), b.Sel(odd, cLow, sLow), b.Sel(odd, s, c), b.Sel(odd, sLow, cLow))
 	return b.XorSign(y, b.Shl(parity, b.Bits-1))
 }
 
