@@ -63,7 +63,13 @@ func TestBindErrors(t *testing.T) {
 		{"scale x y alhpa=2", "alhpa", "scale has no option alhpa (did you mean alpha? options: alpha beta"},
 		{"scale x y zzzzz=2", "zzzzz", "has no option zzzzz (options:"},
 		{"sum x a=1", "a", "sum has no option a (there are no options)"},
-		{"scale x y alpha=x", "x", `alpha: "x" is not a number`},
+		{"scale x y alpha=x", "x", `alpha: "x" is not a number (write a number, such as 2, -1.5e3, 0x10, inf or nan)`},
+		{"scale x y alpha=0x", "0x", `alpha: "0x" is not a number`},
+		{"scale x y alpha=0xg", "0xg", `alpha: "0xg" is not a number`},
+		{"scale x y beta=0x10+1j", "0x10+1j", `"0x10+1j" is not a complex number (write a number, such as`},
+		{"scale x y n=0x8000000000000000", "0x8000000000000000", "does not fit in 64 bits (write a whole number"},
+		{"scale x y n=--1", "--1", `"--1" is not an integer (write a whole number, such as 3, -1 or 0x10)`},
+		{"scale x y n=0x1_0", "0x1_0", "not an integer"},
 		{"scale x y alpha=", "alpha=", `alpha: "" is not a number`},
 		{"scale x y alpha=1e999", "1e999", "beyond the range of f64"},
 		{"scale x y beta=1+1", "1+1", "not a complex number"},
@@ -75,11 +81,11 @@ func TestBindErrors(t *testing.T) {
 		{"scale x y mode=slow", "slow", `mode: "slow" is none of fast exact`},
 		{"scale x y axes=1,,2", "1,,2", "not an integer"},
 		{"scale x y dtype=f33", "f33", "unknown dtype"},
-		{"scale x y shape=3y", "3y", "bad shape"},
+		{"scale x y shape=3y", "3y", "bad shape \"3y\": extents are written as 3x4x5 (write extents with x between, such as 3x4, or scalar)"},
 		{"scale x y shape=4294967296x4294967296", "4294967296x4294967296", "too large"},
 		{"scale x y mask=", "mask=", "operand has no path"},
 		{"scale x y mask=m[a]", "a", "slice"},
-		{"scale x y[0,b]", "b", `slice: "b" is not an integer`},
+		{"scale x y[0,b]", "b", `slice: "b" is not an integer (write indices and ranges as NumPy does, such as`},
 		{`scale "x" "y[0,b]"`, "b", `slice: "b" is not an integer`},
 		{"scale x:f32:3y z", "3y", "bad shape"},
 		{"map e x=a out=b out2=b", "b", "map: b is an output already"},
@@ -135,11 +141,25 @@ func TestOptionDefaults(t *testing.T) {
 func TestNumbers(t *testing.T) {
 	for text, want := range map[string]complex128{
 		"1": 1, "-1.5": -1.5, "2j": 2i, "j": 1i, "-j": -1i, "1+j": 1 + 1i, "1e3-2.5e-1j": 1000 - 0.25i, "3i": 3i, "+1-1i": 1 - 1i,
-		"inf": complex(math.Inf(1), 0), "1+infj": complex(1, math.Inf(1)),
+		"inf": complex(math.Inf(1), 0), "1+infj": complex(1, math.Inf(1)), "0x10": 16, "-0b101": -5, "0o17": 15, "+0X1f": 31, "010": 10,
 	} {
 		if got, err := parseComplex(text); err != nil || got != want {
 			t.Errorf("parseComplex(%q) = %v, %v", text, got, err)
 		}
+	}
+	for text, want := range map[string]int{"0x10": 16, "-0x10": -16, "+7": 7, "0b11": 3, "0o10": 8, "010": 10, "-0x8000000000000000": math.MinInt64} {
+		if n, err := parseInt(text); err != nil || n != want {
+			t.Errorf("parseInt(%q) = %d, %v", text, n, err)
+		}
+		if f, err := parseFloat(text); err != nil || f != float64(want) {
+			t.Errorf("parseFloat(%q) = %g, %v", text, f, err)
+		}
+	}
+	if f, err := parseFloat("0xffffffffffffffffff"); err != nil || f != 0x1p72 {
+		t.Errorf("a long one is %g, %v", f, err)
+	}
+	if f, err := parseFloat("-0"); err != nil || !math.Signbit(f) || f != 0 {
+		t.Errorf("-0 is %g, %v", f, err)
 	}
 	if f, err := parseFloat("nan"); err != nil || !math.IsNaN(f) {
 		t.Errorf("nan is %v, %v", f, err)

@@ -43,6 +43,22 @@ func (o *Option) Errorf(format string, args ...any) *command.Error {
 	return &command.Error{Errno: syscall.EINVAL, Span: o.Span, Msg: o.Spec.Name + ": " + fmt.Sprintf(format, args...)}
 }
 
+// Axis is an axis that the option names of an array of rank axes, counted from
+// the end if it is negative; EINVAL with the range if the array has none such.
+func (o *Option) Axis(axis, rank int) (int, error) {
+	if axis < -rank || axis >= rank {
+		e := o.Errorf("axis %d is outside an array of %d axes", axis, rank)
+		if rank > 0 {
+			e.Hint = fmt.Sprintf("axes run from %d to %d", -rank, rank-1)
+		}
+		return 0, e
+	}
+	if axis < 0 {
+		axis += rank
+	}
+	return axis, nil
+}
+
 // Errorf makes an EINVAL refusal with the caret under the verb.
 func (c *Call) Errorf(format string, args ...any) *command.Error {
 	return &command.Error{Errno: syscall.EINVAL, Span: c.Line.Verb.Span, Msg: c.Kernel.Name + ": " + fmt.Sprintf(format, args...)}

@@ -98,5 +98,5 @@ func ExampleRegistry_Bind_refusal() {
 	// Output:
 	// negate "my file[0, x]" y
 	//                   ^~
-	// slice: "x" is not an integer
+	// slice: "x" is not an integer (write indices and ranges as NumPy does, such as 0, -1, 1:3, ::2 or ...)
 }

@@ -3,6 +3,7 @@ package kernels
 import (
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,10 +72,22 @@ func (c *Call) typeOption(o *Option) error {
 	}
 	v, err := o.Spec.parse(o.Text)
 	if err != nil {
-		return o.Errorf("%v", err)
+		e := o.Errorf("%v", err)
+		e.Hint = forms[o.Spec.Kind]
+		return e
 	}
 	o.value = v
 	return nil
+}
+
+// forms are the remedies for values that are not of a kind: how they are written.
+// The errors of other kinds list what there is.
+var forms = map[OptionKind]string{
+	KindInt:     "write a whole number, such as 3, -1 or 0x10",
+	KindFloat:   "write a number, such as 2, -1.5e3, 0x10, inf or nan",
+	KindComplex: "write a number, such as 2, -1.5e3, 0x10 or 1.5-2j",
+	KindInts:    "write whole numbers with commas between, such as 0,-1",
+	KindShape:   "write extents with x between, such as 3x4, or scalar",
 }
 
 // parse reads a value of the option's kind.
@@ -109,23 +122,37 @@ func (s *OptionSpec) parse(text string) (any, error) {
 	return nil, fmt.Errorf("kind %d has no values", s.Kind)
 }
 
-// parseInt reads a decimal integer. There are no suffixes: numbers are in base
-// units.
-func parseInt(text string) (int, error) {
-	n, err := strconv.Atoi(text)
-	switch {
-	case errors.Is(err, strconv.ErrRange):
-		return 0, fmt.Errorf("%s does not fit in 64 bits", text)
-	case err != nil:
-		return 0, fmt.Errorf("%q is not an integer", text)
+// ParseInteger reads an integer of any size: decimal, or after 0x, 0o or 0b in
+// that base, as the expressions of map have them. There are no suffixes: numbers
+// are in base units.
+func ParseInteger(text string) (n *big.Int, ok bool) {
+	base := 10
+	if s := strings.TrimLeft(text, "+-"); len(s) > 2 && s[0] == '0' && strings.ContainsRune("xXoObB", rune(s[1])) && !strings.Contains(s, "_") {
+		base = 0
 	}
-	return n, nil
+	return new(big.Int).SetString(text, base)
 }
 
-// parseFloat reads what Go reads: decimal, hexadecimal, inf and nan. A number
-// beyond the range is refused rather than taken as infinite.
+// parseInt reads an integer of 64 bits.
+func parseInt(text string) (int, error) {
+	n, ok := ParseInteger(text)
+	switch {
+	case !ok:
+		return 0, fmt.Errorf("%q is not an integer", text)
+	case !n.IsInt64():
+		return 0, fmt.Errorf("%s does not fit in 64 bits", text)
+	}
+	return int(n.Int64()), nil
+}
+
+// parseFloat reads integers, and what Go reads: decimal, hexadecimal with an
+// exponent, inf and nan. A number beyond the range is refused rather than taken
+// as infinite.
 func parseFloat(text string) (float64, error) {
 	f, err := strconv.ParseFloat(text, 64)
+	if n, ok := ParseInteger(text); ok && errors.Is(err, strconv.ErrSyntax) { // of another base
+		f, err = strconv.ParseFloat(n.String(), 64)
+	}
 	switch {
 	case errors.Is(err, strconv.ErrRange):
 		return 0, fmt.Errorf("%s is beyond the range of f64", text)
@@ -146,11 +173,14 @@ func parseComplex(text string) (complex128, error) {
 		s = body + "i"
 	}
 	z, err := strconv.ParseComplex(s, 128)
+	if n, ok := ParseInteger(text); ok && errors.Is(err, strconv.ErrSyntax) { // of another base
+		z, err = strconv.ParseComplex(n.String(), 128)
+	}
 	switch {
 	case errors.Is(err, strconv.ErrRange):
 		return 0, fmt.Errorf("%s is beyond the range of c128", text)
 	case err != nil || strings.ContainsAny(s, "()"):
-		return 0, fmt.Errorf("%q is not a complex number such as 1.5-2j", text)
+		return 0, fmt.Errorf("%q is not a complex number", text)
 	}
 	return z, nil
 }

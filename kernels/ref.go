@@ -49,7 +49,10 @@ func parseRef(w command.Word, sub func(lo, hi int) command.Span) (Ref, error) {
 			if se := (*ndarray.SyntaxError)(nil); errors.As(err, &se) {
 				lo, hi = se.Start, se.End
 			}
-			return fail(open+1+lo, open+1+hi, "slice: %v", err)
+			return Ref{}, &command.Error{
+				Errno: syscall.EINVAL, Span: sub(open+1+lo, open+1+hi), Msg: fmt.Sprintf("slice: %v", err),
+				Hint: "write indices and ranges as NumPy does, such as 0, -1, 1:3, ::2 or ...",
+			}
 		}
 		rest = rest[:open]
 	}

@@ -47,8 +47,3 @@ func codelets[T simd.Float](n int, k *simd.FFTKernels[T]) string {
 	}
 	return strings.Join(parts, "x")
 }
-
-// rangeHint is the remedy for an axis out of range.
-func rangeHint(rank int) string {
-	return fmt.Sprintf("axes run from %d to %d", -rank, rank-1)
-}

@@ -60,12 +60,11 @@ func axesOption(c *kernels.Call, in *kernels.Input, count int) ([]int, error) {
 		return nil, o.Errorf("the list is empty")
 	}
 	for i, a := range axes {
-		if a < -rank || a >= rank {
-			e := o.Errorf("axis %d is out of range for %d axes", a, rank)
-			e.Hint = rangeHint(rank)
-			return nil, e
+		n, err := o.Axis(a, rank)
+		if err != nil {
+			return nil, err
 		}
-		axes[i] = (a + rank) % rank
+		axes[i] = n
 		if slices.Contains(axes[:i], axes[i]) {
 			return nil, o.Errorf("axis %d is repeated", a)
 		}

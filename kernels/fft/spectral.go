@@ -66,13 +66,11 @@ func (s *segments) resolve(c *kernels.Call, in *kernels.Input) error {
 	if rank == 0 {
 		return in.Errorf("%s is a scalar: there is no signal", in.Path)
 	}
-	s.ax = c.Int("axis")
-	if s.ax < -rank || s.ax >= rank {
-		e := c.Opt("axis").Errorf("axis %d is out of range for %d axes", s.ax, rank)
-		e.Hint = rangeHint(rank)
-		return e
+	ax, err := c.Opt("axis").Axis(c.Int("axis"), rank)
+	if err != nil {
+		return err
 	}
-	s.ax = (s.ax + rank) % rank
+	s.ax = ax
 	points := s.shape[s.ax]
 	if points == 0 {
 		return in.Errorf("%s has no points along axis %d", in.Path, s.ax)

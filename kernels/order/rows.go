@@ -26,14 +26,7 @@ type rowPlan struct {
 
 // axisOf reads an axis option of an array of rank r.
 func axisOf(c *kernels.Call, name string, r int) (int, error) {
-	axis := c.Int(name)
-	if axis < -r || axis >= r {
-		return 0, c.Opt(name).Errorf("%d is outside an array of %d axes", axis, r)
-	}
-	if axis < 0 {
-		axis += r
-	}
-	return axis, nil
+	return c.Opt(name).Axis(c.Int(name), r)
 }
 
 // planRows lays out rows of the first input along axis, and of an output of

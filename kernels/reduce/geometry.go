@@ -1,7 +1,6 @@
 package reduce
 
 import (
-	"fmt"
 	"slices"
 
 	"vgpu/kernels"
@@ -26,9 +25,9 @@ func parseAxes(c *kernels.Call, rank int) ([]int, error) {
 	}
 	out := []int{}
 	for _, a := range c.Ints("axis") {
-		n, err := normal(a, rank)
+		n, err := c.Opt("axis").Axis(a, rank)
 		if err != nil {
-			return nil, c.Opt("axis").Errorf("%v", err)
+			return nil, err
 		}
 		if slices.Contains(out, n) {
 			return nil, c.Opt("axis").Errorf("axis %d is named twice", a)
@@ -37,17 +36,6 @@ func parseAxes(c *kernels.Call, rank int) ([]int, error) {
 	}
 	slices.Sort(out)
 	return out, nil
-}
-
-func normal(axis, rank int) (int, error) {
-	n := axis
-	if n < 0 {
-		n += rank
-	}
-	if n < 0 || n >= rank {
-		return 0, fmt.Errorf("there is no axis %d, the operand has %d", axis, rank)
-	}
-	return n, nil
 }
 
 // newGeometry sorts the axes of a shape. axes nil reduces all of them.

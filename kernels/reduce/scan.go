@@ -37,11 +37,7 @@ func oneAxis(c *kernels.Call, rank, def int) (int, error) {
 	if len(axes) != 1 {
 		return 0, c.Opt("axis").Errorf("takes one axis")
 	}
-	n, err := normal(axes[0], rank)
-	if err != nil {
-		return 0, c.Opt("axis").Errorf("%v", err)
-	}
-	return n, nil
+	return c.Opt("axis").Axis(axes[0], rank)
 }
 
 // lineGeometry is the geometry of lines along an axis of an array that keeps

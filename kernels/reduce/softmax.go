@@ -48,9 +48,9 @@ func planSoftmax(v *verb, c *kernels.Call, logarithm bool) (*kernels.Plan, error
 	if len(axes) != 1 {
 		return nil, c.Opt("axis").Errorf("takes one axis")
 	}
-	axis, err := normal(axes[0], rank)
+	axis, err := c.Opt("axis").Axis(axes[0], rank)
 	if err != nil {
-		return nil, c.Opt("axis").Errorf("%v", err)
+		return nil, err
 	}
 	class, result, err := v.types(c)
 	if err != nil {

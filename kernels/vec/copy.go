@@ -83,12 +83,11 @@ func planTranspose(c *kernels.Call) (*kernels.Plan, error) {
 func axesOption(c *kernels.Call, name string, rank int) ([]int, error) {
 	axes := slices.Clone(c.Ints(name))
 	for i, a := range axes {
-		if a < -rank || a >= rank {
-			return nil, c.Opt(name).Errorf("axis %d is outside an array of %d axes", a, rank)
+		n, err := c.Opt(name).Axis(a, rank)
+		if err != nil {
+			return nil, err
 		}
-		if a < 0 {
-			axes[i] += rank
-		}
+		axes[i] = n
 		if slices.Contains(axes[:i], axes[i]) {
 			return nil, c.Opt(name).Errorf("axis %d is named twice", a)
 		}

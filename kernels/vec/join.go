@@ -24,14 +24,7 @@ func common(c *kernels.Call, first int) ndarray.DType {
 
 // oneAxis reads the option axis= of an array of rank r.
 func oneAxis(c *kernels.Call, r int) (int, error) {
-	axis := c.Int("axis")
-	if axis < -r || axis >= r {
-		return 0, c.Opt("axis").Errorf("%d is outside an array of %d axes", axis, r)
-	}
-	if axis < 0 {
-		axis += r
-	}
-	return axis, nil
+	return c.Opt("axis").Axis(c.Int("axis"), r)
 }
 
 // planConcat is numpy.concatenate: one assignment an input, to its range of the

@@ -19,7 +19,7 @@ var fillKernel = &kernels.Kernel{
 	Synopsis: "fill OUT [value=0] [dtype=D] [shape=S]",
 	Outputs:  kernels.OutputRequired,
 	Options: []kernels.OptionSpec{
-		{Name: "value", Kind: kernels.KindString, Default: "0", Help: "the value: an integer, a float (inf, nan), a complex number such as 1-2j, true or false"},
+		{Name: "value", Kind: kernels.KindString, Default: "0", Help: "the value: an integer (0x10 as well), a float (inf, nan), a complex number such as 1-2j, true or false"},
 		dtypeOption, shapeOption,
 	},
 	Plan: planFill,

@@ -33,7 +33,7 @@ func parseNumber(s string) (number, error) {
 		n.whole = new(big.Int)
 		return n, nil
 	}
-	if i, ok := new(big.Int).SetString(s, 10); ok {
+	if i, ok := kernels.ParseInteger(s); ok {
 		f, _ := new(big.Float).SetInt(i).Float64()
 		n.whole, n.value = i, complex(f, 0)
 		return n, nil
@@ -56,7 +56,9 @@ func parseNumber(s string) (number, error) {
 func option(c *kernels.Call, name string) (number, error) {
 	n, err := parseNumber(c.Str(name))
 	if err != nil {
-		return n, c.Opt(name).Errorf("%v", err)
+		e := c.Opt(name).Errorf("%v", err)
+		e.Hint = "write a number, such as 2, -1.5e3, 0x10, inf, nan, 1.5-2j or true"
+		return n, e
 	}
 	return n, nil
 }
