@@ -13,6 +13,7 @@ import (
 	"vgpu/kernels/kerneltest"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	"vgpu/kernels/simd"
 	"vgpu/kernels/stream"
 )
 
@@ -240,7 +241,8 @@ func TestStreamedAccounts(t *testing.T) {
 			if least, most, between := times(a.dst[0].writes, a.out[0].Layout); least != most || least < 1 || most > len(a.plan.Explain) || between > 0 {
 				t.Errorf("%s in %d bytes: elements are written %d to %d times in %d passes, bytes between them %d times", c.line, mem, least, most, len(a.plan.Explain), between)
 			}
-			if least, most, _ := times(a.src[0].reads, a.in[0].Layout); least != 1 || most != 1 {
+			// The generic codelets' first tiles have short runs here, with which what lies between is read.
+			if least, most, _ := times(a.src[0].reads, a.in[0].Layout); least < 1 || most != 1 && simd.Active() != simd.Generic || most > len(a.plan.Explain) {
 				t.Errorf("%s in %d bytes: elements are read %d to %d times", c.line, mem, least, most)
 			}
 			if slices.ContainsFunc(a.src[0].writes, func(n int) bool { return n != 0 }) || (a.temp > 0) != (a.plan.Temp > 0) {
