@@ -21,8 +21,8 @@ func newEvenTable[T simd.Float](n, width, kept int) evenTable[T] {
 // has tells whether element k is kept.
 func (t *evenTable[T]) has(k int) bool { return k%t.width < t.kept }
 
-// evenReals is the reals of the buffer with which numbers that a table does not keep
-// are multiplied by: they stay in the first cache.
+// evenReals is the length, in reals, of the buffer for factors that a table does not
+// keep as they are needed: it stays in the first cache.
 const evenReals = 1024
 
 // vectorUnit is a multiple of the numbers of all vectors. What is left of a vector is
