@@ -309,20 +309,6 @@ func (b *batch) prepareOutput(dr *draft, o *outDraft) error {
 	return err
 }
 
-// lettingGo waits until jobs that have ended hold no buffer any more, and tells
-// whether memory may have been freed since frees was counted. Who waits for a job
-// hears of its end a moment earlier than that: a buffer that it removes then is
-// room for what it writes next. Letting go takes no lock that is held here.
-func (d *Device) lettingGo(frees uint64) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	waited := d.releasing > 0
-	for d.releasing > 0 {
-		d.idle.Wait()
-	}
-	return waited || d.frees != frees
-}
-
 // discard drops the inodes that have not been given a name, and the room for
 // marks.
 func (b *batch) discard() (err error) {

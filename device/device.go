@@ -117,11 +117,12 @@ type Device struct {
 	// memWait holds jobs that were ready but found no scratch memory; they
 	// become ready again when memory is freed.
 	memWait  []*Job
-	frees    uint64 // how often memory was freed
+	frees    uint64                // how often memory was freed
+	closing  map[*Handle]time.Time // that were flushed then; see closing.go
 	policy   Policy
 	draining bool
 	closed   bool
-	idle     *sync.Cond // on mu: a job ended, or memory was freed
+	idle     *sync.Cond // on mu: a job ended, memory was freed, or a handle released
 	errors   []ErrorEntry
 	errTotal uint64
 	trace    []traceEntry
@@ -154,7 +155,7 @@ func Open(cfg Config) (*Device, error) {
 	}
 	d := &Device{
 		cfg: cfg, store: store, pool: p, started: time.Now(),
-		queues: map[string]*Queue{}, jobs: map[uint64]*Job{}, hazards: map[*alloc.Buffer]*hazard{},
+		queues: map[string]*Queue{}, jobs: map[uint64]*Job{}, hazards: map[*alloc.Buffer]*hazard{}, closing: map[*Handle]time.Time{},
 		slots: p.Threads() + 1, relayFrom: relayFrom,
 	}
 	d.idle = sync.NewCond(&d.mu)

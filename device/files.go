@@ -215,6 +215,7 @@ func (h *Handle) Release() {
 	h.closed.Do(func() {
 		h.Unpin()
 		h.buf.Release()
+		h.released()
 	})
 }
 

@@ -25,11 +25,15 @@ const roomTries = 32
 // how many bytes it lacks. EINTR: ctx has ended; EAGAIN: the handle does not wait.
 func (h *Handle) growing(ctx context.Context, need func() int64, grow func() error) error {
 	d := h.f.d
-	for idle := 0; ; {
+	for idle, waited := 0, false; ; {
 		frees := d.freesSoFar()
 		err := grow()
 		if !errors.Is(err, syscall.ENOSPC) {
 			return err
+		}
+		if h.stays(); !waited && h.flags&syscall.O_NONBLOCK == 0 && d.lettingGo(frees) {
+			waited = true
+			continue
 		}
 		n := need()
 		busy, enough := d.prospect(h.buf, n)

@@ -102,7 +102,7 @@ func (d *Device) runChain(j *Job) {
 
 // runOne runs a job to its end and returns the jobs to start after it.
 func (d *Device) runOne(j *Job) []*Job {
-	for {
+	for waited := false; ; {
 		frees := d.freesSoFar()
 		err := d.execute(j)
 		var short *scratchError
@@ -113,7 +113,8 @@ func (d *Device) runOne(j *Job) []*Job {
 		case memWaits:
 			return nil
 		case memNever:
-			if d.streamInstead(j) {
+			if !waited && d.lettingGo(frees) || d.streamInstead(j) {
+				waited = true
 				continue
 			}
 			return d.finish(j, short.never())

@@ -130,7 +130,11 @@ func (h *bufferHandle) Lseek(_ context.Context, off uint64, whence uint32) (uint
 	return uint64(n), errno(err)
 }
 
-func (h *bufferHandle) Flush(context.Context) syscall.Errno { return 0 }
+// Flush has nothing to write; a close mostly follows.
+func (h *bufferHandle) Flush(context.Context) syscall.Errno {
+	h.h.Flush()
+	return 0
+}
 
 func (h *bufferHandle) Fsync(context.Context, uint32) syscall.Errno {
 	return errno(h.h.Buffer().Sync())
