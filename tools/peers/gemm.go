@@ -90,6 +90,7 @@ type row struct {
 	Best    float64            `json:"best"`  // GFLOP/s of the loop in its best millisecond
 	Share   float64            `json:"share"` // of Peak
 	Ratio   float64            `json:"ratio"` // to the best peer
+	Error   float64            `json:"error"` // of Ratio: half of the interval that has it 95 times of 100
 	AimPeak float64            `json:"aim_share,omitempty"`
 	AimPeer float64            `json:"aim_ratio,omitempty"`
 	Met     bool               `json:"met"`
@@ -249,11 +250,11 @@ func (m *meet) measure(ctx context.Context, pt point) (r row, err error) {
 	}
 	top := &ceiling{pool: m.pool, threads: pt.threads, typ: peakType(pt.dtype)}
 	what := fmt.Sprint(pt.dtype, " ", pt.m, " ", pt.n, " ", pt.k)
-	times, err := race(ctx, append(list, top), what, m.policy)
+	times, err := rounds(ctx, append(list, top), what, m.policy)
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", pt, err)
 	}
-	return judge(pt, names, times[:len(list)], top.ops/times[len(list)]/1e9, top.best/1e9), nil
+	return judge(pt, names, times[:len(list)], top.ops/median(times[len(list)])/1e9, top.best/1e9), nil
 }
 
 // peakType is the multiply-add that a type's products are made of.
@@ -269,26 +270,25 @@ func peakType(dtype string) simd.GemmType {
 	return simd.GemmF32
 }
 
-// judge compares times with the aims. The peak is the multiply-add loop's rate in
-// samples of the same run, best its best.
-func judge(pt point, names []string, times []float64, peak, best float64) row {
+// judge compares samples, ours first, with the aims. The peak is the multiply-add loop's
+// rate in samples of the same run, best its best.
+func judge(pt point, names []string, times [][]float64, peak, best float64) row {
 	r := row{Point: pt.String(), Peers: map[string]float64{}, Peak: peak, Best: best, AimPeak: pt.share, AimPeer: pt.ratio}
-	rival := 0.0
-	for i, t := range times {
-		if t == 0 {
+	r.Gflops = pt.flops() / median(times[0]) / 1e9
+	rival := 0
+	for i := 1; i < len(times); i++ {
+		if len(times[i]) == 0 {
 			continue
 		}
-		rate := pt.flops() / t / 1e9
-		if i == 0 {
-			r.Gflops = rate
-			continue
+		r.Peers[names[i]] = pt.flops() / median(times[i]) / 1e9
+		if rival == 0 || r.Peers[names[i]] > r.Peers[names[rival]] {
+			rival = i
 		}
-		r.Peers[names[i]] = rate
-		rival = max(rival, rate)
 	}
 	r.Share = r.Gflops / peak
 	if rival > 0 {
-		r.Ratio = r.Gflops / rival
+		r.Ratio = r.Gflops / r.Peers[names[rival]]
+		r.Error = ratioError(times[rival], times[0])
 	}
 	r.Met = r.Share >= pt.share && (rival == 0 || r.Ratio >= pt.ratio)
 	return r

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -65,6 +66,40 @@ func TestMeans(t *testing.T) {
 	}
 }
 
+// A ratio of medians has an error that shrinks with the samples, and has the true ratio within it.
+func TestRatioError(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	noisy := func(n int, mean float64) []float64 {
+		out := make([]float64, n)
+		for i := range out {
+			out[i] = mean * (1 + 0.05*rng.NormFloat64())
+		}
+		return out
+	}
+	last, outside := 1.0, 0
+	for _, n := range []int{9, 100, 1000} {
+		sum := 0.0
+		for range 40 {
+			a, b := noisy(n, 3), noisy(n, 2)
+			e := ratioError(a, b)
+			sum += e / 40
+			if math.Abs(median(a)/median(b)-1.5) > e {
+				outside++
+			}
+		}
+		if sum >= last {
+			t.Errorf("the error of %d samples is %.3f, of fewer %.3f", n, sum, last)
+		}
+		last = sum
+	}
+	if outside > 18 { // 6 of 120 are to be expected
+		t.Errorf("%d of 120 ratios lie outside of their errors", outside)
+	}
+	if e := ratioError([]float64{1}, []float64{2}); e != 0 {
+		t.Errorf("one sample has no error to tell: %g", e)
+	}
+}
+
 // Every figure of the issue is a point, and each once.
 func TestPoints(t *testing.T) {
 	seen := map[string]point{}
@@ -102,16 +137,16 @@ func TestJudge(t *testing.T) {
 	names := []string{"vgpu", "openblas", "blis"}
 	for _, c := range []struct {
 		what  string
-		times []float64
+		times [][]float64
 		met   bool
 	}{
-		{"first", []float64{0.02, 0.025, 0}, true},
-		{"second", []float64{0.02, 0.025, 0.0199}, false},
-		{"below the share", []float64{0.025, 0.03, 0.03}, false},
-		{"alone", []float64{0.02, 0, 0}, true},
+		{"first", [][]float64{{0.02}, {0.025}, nil}, true},
+		{"second", [][]float64{{0.02}, {0.025}, {0.0199}}, false},
+		{"below the share", [][]float64{{0.025}, {0.03}, {0.03}}, false},
+		{"alone", [][]float64{{0.02}, nil, nil}, true},
 	} {
 		r := judge(pt, names, c.times, 110, 112)
-		if r.Met != c.met || math.Abs(r.Gflops-2/c.times[0]) > 1e-9 {
+		if r.Met != c.met || math.Abs(r.Gflops-2/c.times[0][0]) > 1e-9 {
 			t.Errorf("%s: %+v", c.what, r)
 		}
 	}
@@ -119,17 +154,17 @@ func TestJudge(t *testing.T) {
 		t.Errorf("a complex product of 24 terms has %g operations", f)
 	}
 	var b strings.Builder
-	r := judge(pt, names, []float64{0.02, 0.025, 0}, 110, 112)
+	r := judge(pt, names, [][]float64{{0.02, 0.021, 0.019}, {0.025, 0.0275, 0.0225}, nil}, 110, 112)
 	if err := printRows(&b, []row{r}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"f32 1000x1000x1000 t1", "100.0", "80.0", "112.0  110.0", "90.9%", "1.250", "90% 1.00x", "yes", "1 of 1 aims met; 1.250 of OpenBLAS"} {
+	for _, want := range []string{"f32 1000x1000x1000 t1", "100.0", "80.0", "112.0  110.0", "90.9%", "1.250", "±0.063", "90% 1.00x", "yes", "1 of 1 aims met; 1.250 of OpenBLAS"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
 	}
 	b.Reset()
-	if err := printRows(&b, []row{judge(point{dtype: "c64", threads: 1}, names, []float64{1, 1, 0}, 1, 1)}); err != nil || strings.Contains(b.String(), "mean") {
+	if err := printRows(&b, []row{judge(point{dtype: "c64", threads: 1}, names, [][]float64{{1}, {1}, nil}, 1, 1)}); err != nil || strings.Contains(b.String(), "mean") {
 		t.Errorf("a mean of no squares: %v\n%s", err, b.String())
 	}
 }

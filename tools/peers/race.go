@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,6 +37,21 @@ type policy struct {
 // race lets contenders take turns at one thing and returns each one's median
 // time in seconds; 0 for one that cannot do it.
 func race(ctx context.Context, list []contender, what string, p policy) ([]float64, error) {
+	times, err := rounds(ctx, list, what, p)
+	return medians(times), err
+}
+
+// medians are those of each one's samples.
+func medians(times [][]float64) []float64 {
+	out := make([]float64, len(times))
+	for i, t := range times {
+		out[i] = median(t)
+	}
+	return out
+}
+
+// rounds lets contenders take turns, and returns the seconds of each one's samples, round by round; none of one that cannot do it.
+func rounds(ctx context.Context, list []contender, what string, p policy) ([][]float64, error) {
 	reps := make([]int, len(list))
 	for i, c := range list {
 		ok, err := c.setup(ctx, what)
@@ -63,11 +79,7 @@ func race(ctx context.Context, list []contender, what string, p policy) ([]float
 			times[k] = append(times[k], t/float64(reps[k]))
 		}
 	}
-	medians := make([]float64, len(list))
-	for i, t := range times {
-		medians[i] = median(t)
-	}
-	return medians, nil
+	return times, nil
 }
 
 // calibrate warms up, and finds how many repetitions fill a sample.
@@ -88,6 +100,28 @@ func median(v []float64) float64 {
 	}
 	s := slices.Sorted(slices.Values(v))
 	return (s[len(s)/2] + s[(len(s)-1)/2]) / 2
+}
+
+// ratioError is half of the interval that has the ratio of the medians of a and b in it 95 times of 100, by the bootstrap (Efron and
+// Tibshirani, An Introduction to the Bootstrap, 1993, 13.3): rounds are drawn with replacement, so that what disturbed both of a round counts
+// in both. 0 of less than two rounds.
+func ratioError(a, b []float64) float64 {
+	n := min(len(a), len(b))
+	if n < 2 {
+		return 0
+	}
+	const draws = 1000
+	rng := rand.New(rand.NewPCG(uint64(n), draws)) // the same samples have the same error
+	ratios, x, y := make([]float64, draws), make([]float64, n), make([]float64, n)
+	for i := range ratios {
+		for k := range n {
+			from := rng.IntN(n)
+			x[k], y[k] = a[from], b[from]
+		}
+		ratios[i] = median(x) / median(y)
+	}
+	slices.Sort(ratios)
+	return (ratios[draws*975/1000] - ratios[draws*25/1000]) / 2
 }
 
 // geomean of positive numbers; 1 of none.

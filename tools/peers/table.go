@@ -14,15 +14,16 @@ import (
 
 // printRows writes the table, and the mean against OpenBLAS over the squares. best
 // is the multiply-add loop's in its best millisecond, peak what it does in samples
-// as everybody's, which the shares are of.
+// as everybody's, which the shares are of. A ratio's error says which of them can be told
+// from others.
 func printRows(w io.Writer, rows []row) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(tw, "GFLOP/s\tvgpu\topenblas\tblis\tonednn\tbest\tpeak\tshare\tratio\taim\t\t\n")
+	fmt.Fprint(tw, "GFLOP/s\tvgpu\topenblas\tblis\tonednn\tbest\tpeak\tshare\tratio\t\taim\t\t\n")
 	var squares []float64
 	met := 0
 	for _, r := range rows {
-		fmt.Fprintf(tw, "%s\t%.1f\t%s\t%s\t%s\t%.1f\t%.1f\t%.1f%%\t%.3f\t%s\t%s\t\n", r.Point, r.Gflops,
-			number(r.Peers["openblas"]), number(r.Peers["blis"]), number(r.Peers["onednn"]), r.Best, r.Peak, 100*r.Share, r.Ratio, r.aim(), yesNo(r.Met))
+		fmt.Fprintf(tw, "%s\t%.1f\t%s\t%s\t%s\t%.1f\t%.1f\t%.1f%%\t%.3f\t%s\t%s\t%s\t\n", r.Point, r.Gflops,
+			number(r.Peers["openblas"]), number(r.Peers["blis"]), number(r.Peers["onednn"]), r.Best, r.Peak, 100*r.Share, r.Ratio, plusMinus(r.Error), r.aim(), yesNo(r.Met))
 		if o := r.Peers["openblas"]; o > 0 && r.AimPeak > 0 && r.AimPeer > 0 {
 			squares = append(squares, r.Gflops/o)
 		}
@@ -46,6 +47,14 @@ func number(x float64) string {
 		return "-"
 	}
 	return fmt.Sprintf("%.1f", x)
+}
+
+// plusMinus is an error beside the figure that has it.
+func plusMinus(x float64) string {
+	if x == 0 {
+		return ""
+	}
+	return fmt.Sprintf("±%.3f", x)
 }
 
 func yesNo(ok bool) string {
