@@ -58,7 +58,7 @@ func (s *columnSort) scratch() int {
 type mover[E ndarray.Element, K int32 | int64, U uint32 | uint64] struct {
 	widen     func(dst []K, src []E)
 	narrow    func(dst []E, src []K)
-	transpose func(dst []U, ldd int, src []U, lds int, m, n int, stream bool)
+	transpose func(dst []U, ldd int, src []U, lds int, m, n int)
 	key       func(dst, x []K, inf, low, flip K)
 	value     func(dst, k []K, low, flip K)
 }
@@ -102,9 +102,9 @@ func sortColumns[E ndarray.Element, K int32 | int64, U uint32 | uint64](w *pool.
 		lossy := order.lossy(packed)
 		filled := wholeLanes(rows)
 		// What is read behind the end of a row is not used.
-		m.transpose(columnBits, filled, keyBits, n, s.padded, rows, false)
+		m.transpose(columnBits, filled, keyBits, n, s.padded, rows)
 		simd.SortColumns(columns[:s.padded*filled], filled, s.net)
-		m.transpose(keyBits, s.padded, columnBits, filled, filled, s.padded, false)
+		m.transpose(keyBits, s.padded, columnBits, filled, filled, s.padded)
 		sorted := keys[:rows*s.padded]
 		m.value(sorted, sorted, order.low, order.flip)
 		for r := 0; r < rows; {

@@ -40,9 +40,9 @@ func columns[T ndarray.Element](dst, src []T, m, k int) {
 	d, s := scratch.Bytes(dst[:m*k]), scratch.Bytes(src[:m*k])
 	switch len(d) / (m * k) {
 	case 4:
-		simd.Transpose32(scratch.Carve[uint32](&d, m*k), m, scratch.Carve[uint32](&s, m*k), k, k, m, false)
+		simd.Transpose32(scratch.Carve[uint32](&d, m*k), m, scratch.Carve[uint32](&s, m*k), k, k, m)
 	case 8:
-		simd.Transpose64(scratch.Carve[uint64](&d, m*k), m, scratch.Carve[uint64](&s, m*k), k, k, m, false)
+		simd.Transpose64(scratch.Carve[uint64](&d, m*k), m, scratch.Carve[uint64](&s, m*k), k, k, m)
 	default:
 		for c := range k {
 			col := dst[c*m : (c+1)*m]

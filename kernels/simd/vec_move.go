@@ -18,12 +18,11 @@ func vectorBytes() int {
 // elements of four bytes. The two may not overlap; ldd >= n, lds >= 0 (rows
 // that are read may overlap).
 //
-// stream says that dst is not read soon and larger than the caches: whole
-// vectors then bypass them, which saves reading dst's lines first, if dst's
-// rows are aligned to 64 bytes. Cost: m·n elements read and written. For
-// matrices that exceed the caches call it on blocks: a block's rows of dst
-// are written a vector at a time, and 64 to 512 of them fit a second-level cache.
-func Transpose32(dst []uint32, ldd int, src []uint32, lds int, m, n int, stream bool) {
+// Cost: m·n elements read and written. For matrices that exceed the caches call
+// it on blocks: a block's rows of dst are written a vector at a time, and 64 to
+// 512 of them fit a second-level cache. If dst is not read soon, a packed block is better
+// transposed within that cache and taken to its place by [StreamRows].
+func Transpose32(dst []uint32, ldd int, src []uint32, lds int, m, n int) {
 	transposeNeeds(len(dst), ldd, len(src), lds, m, n)
 	side := tileSide(4)
 	tiles := m / side
@@ -32,9 +31,9 @@ func Transpose32(dst []uint32, ldd int, src []uint32, lds int, m, n int, stream 
 			d, s, k := &dst[i*side*ldd+j], &src[j*lds+i*side], min(callTiles, tiles-i)
 			switch Active() {
 			case AVX512:
-				transpose32AVX512(d, ldd, s, lds, k, flag(stream))
+				transpose32AVX512(d, ldd, s, lds, k)
 			case AVX2:
-				transpose32AVX2(d, ldd, s, lds, k, flag(stream))
+				transpose32AVX2(d, ldd, s, lds, k)
 			default:
 				transposeTilesGo(dst[i*side*ldd+j:], ldd, src[j*lds+i*side:], lds, side, k)
 			}
@@ -44,7 +43,7 @@ func Transpose32(dst []uint32, ldd int, src []uint32, lds int, m, n int, stream 
 }
 
 // Transpose64 is [Transpose32] for elements of eight bytes.
-func Transpose64(dst []uint64, ldd int, src []uint64, lds int, m, n int, stream bool) {
+func Transpose64(dst []uint64, ldd int, src []uint64, lds int, m, n int) {
 	transposeNeeds(len(dst), ldd, len(src), lds, m, n)
 	side := tileSide(8)
 	tiles := m / side
@@ -53,9 +52,9 @@ func Transpose64(dst []uint64, ldd int, src []uint64, lds int, m, n int, stream 
 			d, s, k := &dst[i*side*ldd+j], &src[j*lds+i*side], min(callTiles, tiles-i)
 			switch Active() {
 			case AVX512:
-				transpose64AVX512(d, ldd, s, lds, k, flag(stream))
+				transpose64AVX512(d, ldd, s, lds, k)
 			case AVX2:
-				transpose64AVX2(d, ldd, s, lds, k, flag(stream))
+				transpose64AVX2(d, ldd, s, lds, k)
 			default:
 				transposeTilesGo(dst[i*side*ldd+j:], ldd, src[j*lds+i*side:], lds, side, k)
 			}
@@ -96,6 +95,39 @@ func transposeRange[T any](dst []T, ldd int, src []T, lds, i0, i1, j0, j1 int) {
 	for i := i0; i < i1; i++ {
 		for j := j0; j < j1; j++ {
 			dst[i*ldd+j] = src[j*lds+i]
+		}
+	}
+}
+
+// StreamRows copies rows of n elements, which follow one another in src, to rows
+// of dst that are ldd apart, past the caches if those are whole lines: for
+// destinations that exceed the caches and are not read soon. The two may not overlap.
+//
+// Lines that are stored one by one in places far apart, as a transpose would, take
+// memory four times as long as runs of four lines each.
+func StreamRows[T any](dst []T, ldd int, src []T, rows, n int) {
+	if rows <= 0 || n <= 0 {
+		return
+	}
+	if ldd < n && rows > 1 {
+		panic("simd: rows that overlap")
+	}
+	need((rows-1)*ldd+n, len(dst))
+	need(rows*n, len(src))
+	size := sizeOf[T]()
+	if Active() == Generic || (n*size|ldd*size)%64 != 0 || misaligned(dst) != 0 {
+		for i := range rows {
+			copy(dst[i*ldd:i*ldd+n], src[i*n:])
+		}
+		return
+	}
+	step := max(1, callBlocks*streamBlock/(n*size))
+	for i := 0; i < rows; i += step {
+		d, s, k := bytesAt(dst, i*ldd), bytesAt(src, i*n), min(step, rows-i)
+		if Active() == AVX512 {
+			streamRowsAVX512(d, ldd*size, s, k, n*size/64)
+		} else {
+			streamRowsAVX2(d, ldd*size, s, k, n*size/64)
 		}
 	}
 }

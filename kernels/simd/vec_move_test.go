@@ -9,7 +9,7 @@ import (
 )
 
 // TestTranspose compares with the definition for sizes around the tiles,
-// strides beyond the rows, aligned and not, streaming and not, and looks that
+// strides beyond the rows, aligned and not, and looks that
 // what lies between dst's rows stays.
 func TestTranspose(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
@@ -18,13 +18,13 @@ func TestTranspose(t *testing.T) {
 	})
 }
 
-func testTranspose[T uint32 | uint64](t *testing.T, f func(dst []T, ldd int, src []T, lds int, m, n int, stream bool)) {
+func testTranspose[T uint32 | uint64](t *testing.T, f func(dst []T, ldd int, src []T, lds int, m, n int)) {
 	sizes := []int{0, 1, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48, 67}
 	for _, m := range sizes {
 		for _, n := range sizes {
-			for variant := range 4 {
+			for variant := range 2 {
 				ldd, lds := (n+63)&^63, m // rows of whole lines
-				if variant&1 != 0 {
+				if variant != 0 {
 					ldd, lds = n+1, m+3
 				}
 				src, got := filled[T](n*lds, 1), filled[T](m*ldd, 2)
@@ -34,7 +34,7 @@ func testTranspose[T uint32 | uint64](t *testing.T, f func(dst []T, ldd int, src
 						want[i*ldd+j] = src[j*lds+i]
 					}
 				}
-				f(got, ldd, src, lds, m, n, variant&2 != 0)
+				f(got, ldd, src, lds, m, n)
 				if !slices.Equal(got, want) {
 					t.Fatalf("%T %d x %d, variant %d", src, m, n, variant)
 				}
@@ -55,9 +55,9 @@ func filled[T uint32 | uint64](n int, seed uint64) []T {
 // TestTransposeBounds wants a panic, and nothing written, for slices too short.
 func TestTransposeBounds(t *testing.T) {
 	for name, f := range map[string]func(dst, src []uint32){
-		"dst":     func(dst, src []uint32) { Transpose32(dst[:1023], 32, src, 32, 32, 32, false) },
-		"src":     func(dst, src []uint32) { Transpose32(dst, 32, src[:1023], 32, 32, 32, false) },
-		"overlap": func(dst, src []uint32) { Transpose32(dst, 31, src, 32, 32, 32, false) },
+		"dst":     func(dst, src []uint32) { Transpose32(dst[:1023], 32, src, 32, 32, 32) },
+		"src":     func(dst, src []uint32) { Transpose32(dst, 32, src[:1023], 32, 32, 32) },
+		"overlap": func(dst, src []uint32) { Transpose32(dst, 31, src, 32, 32, 32) },
 	} {
 		dst, src := make([]uint32, 1024), filled[uint32](1024, 3)
 		if !panics(func() { f(dst, src) }) {
@@ -101,28 +101,69 @@ func BenchmarkTranspose(b *testing.B) {
 			copy(dst, src)
 		}
 	})
-	for _, stream := range []bool{false, true} {
-		for _, blk := range [][2]int{{64, 512}, {512, 64}, {16, 4096}, {128, 128}, {16, 512}, {32, 512}} {
-			b.Run(fmt.Sprintf("32/stream=%v/%v", stream, blk), func(b *testing.B) {
-				b.SetBytes(n * n * 4)
-				for b.Loop() {
-					for j := 0; j < n; j += blk[0] {
-						for i := 0; i < n; i += blk[1] {
-							Transpose32(dst[i*n+j:], n, src[j*n+i:], n, blk[1], blk[0], stream)
+	for _, blk := range [][2]int{{64, 512}, {512, 64}, {16, 4096}, {128, 128}, {16, 512}, {32, 512}} {
+		benchmarkBlocks(b, dst, src, n, blk, Transpose32)
+		benchmarkBlocks(b, out, wide, n, blk, Transpose64)
+	}
+}
+
+// benchmarkBlocks transposes n rows in blocks, as they come and by way of a packed
+// block that is stored past the caches.
+func benchmarkBlocks[T uint32 | uint64](b *testing.B, dst, src []T, n int, blk [2]int, f func(dst []T, ldd int, src []T, lds int, m, n int)) {
+	width, packed := len(src)/n, make([]T, blk[0]*blk[1])
+	for _, staged := range []bool{false, true} {
+		b.Run(fmt.Sprintf("%T/staged=%v/%v", src, staged, blk), func(b *testing.B) {
+			b.SetBytes(int64(len(src) * sizeOf[T]()))
+			for b.Loop() {
+				for j := 0; j < n; j += blk[0] {
+					for i := 0; i < width; i += blk[1] {
+						to, m := dst[i*n+j:], min(width, blk[1])
+						if !staged {
+							f(to, n, src[j*width+i:], width, m, blk[0])
+							continue
 						}
+						f(packed, blk[0], src[j*width+i:], width, m, blk[0])
+						StreamRows(to, n, packed, m, blk[0])
 					}
 				}
-			})
-			b.Run(fmt.Sprintf("64/stream=%v/%v", stream, blk), func(b *testing.B) {
-				b.SetBytes(n * n * 4)
-				for b.Loop() {
-					for j := 0; j < n; j += blk[0] {
-						for i := 0; i < n/2; i += blk[1] {
-							Transpose64(out[i*n+j:], n, wide[j*n/2+i:], n/2, min(n/2, blk[1]), blk[0], stream)
-						}
-					}
+			}
+		})
+	}
+}
+
+// TestStreamRows looks at what lies between the rows too.
+func TestStreamRows(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		for _, n := range []int{0, 1, 8, 16, 24, 64} {
+			for _, rows := range []int{0, 1, 3, 700, 3000} {
+				for _, c := range []struct{ offset, ldd int }{{0, n}, {0, n + 16}, {0, n + 1}, {1, n + 16}} {
+					testStreamRows[uint32](t, rows, n, c.offset, c.ldd)
+					testStreamRows[uint64](t, rows, n, c.offset, c.ldd)
 				}
-			})
+			}
 		}
+	})
+	for name, f := range map[string]func(dst, src []uint32){
+		"dst":     func(dst, src []uint32) { StreamRows(dst[:1023], 32, src, 32, 32) },
+		"src":     func(dst, src []uint32) { StreamRows(dst, 32, src[:1023], 32, 32) },
+		"overlap": func(dst, src []uint32) { StreamRows(dst, 31, src, 32, 32) },
+	} {
+		dst := make([]uint32, 1024)
+		if !panics(func() { f(dst, filled[uint32](1024, 3)) }) || slices.Max(dst) != 0 {
+			t.Errorf("%s: no panic, or written before it", name)
+		}
+	}
+}
+
+func testStreamRows[T uint32 | uint64](t *testing.T, rows, n, offset, ldd int) {
+	t.Helper()
+	src, got := filled[T](rows*n, 1), filled[T](offset+rows*ldd+64, 2)
+	want := slices.Clone(got)
+	for i := range rows {
+		copy(want[offset+i*ldd:], src[i*n:(i+1)*n])
+	}
+	StreamRows(got[offset:], ldd, src, rows, n)
+	if !slices.Equal(got, want) {
+		t.Fatalf("%T: %d rows of %d, %d apart from %d on", src, rows, n, ldd, offset)
 	}
 }

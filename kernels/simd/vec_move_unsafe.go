@@ -2,10 +2,13 @@ package simd
 
 import "unsafe"
 
-// misaligned is the number of bytes before the first of b at a multiple of 64.
-func misaligned(b []byte) int {
-	return int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & 63)
+// misaligned is the number of bytes before the first of x at a multiple of 64.
+func misaligned[T any](x []T) int {
+	return int(-uintptr(unsafe.Pointer(unsafe.SliceData(x))) & 63)
 }
+
+// bytesAt is where element i lies.
+func bytesAt[T any](x []T, i int) *byte { return (*byte)(unsafe.Pointer(&x[i])) }
 
 // aligned is how many elements come before the first at a multiple of 64 bytes,
 // at most all.

@@ -4,23 +4,17 @@
 
 #include "textflag.h"
 
-// func transpose32AVX512(dst *uint32, ldd int, src *uint32, lds int, tiles int, stream int)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·transpose32AVX512(SB), NOSPLIT, $0-48
-	MOVQ  dst+0(FP), DI
-	MOVQ  ldd+8(FP), R8
-	MOVQ  src+16(FP), SI
-	MOVQ  lds+24(FP), R9
-	MOVQ  tiles+32(FP), CX
-	SHLQ  $0x02, R8
-	SHLQ  $0x02, R9
-	MOVQ  stream+40(FP), DX
-	TESTQ DX, DX
-	JZ    loop
-	MOVQ  DI, AX
-	ORQ   R8, AX
-	TESTQ $0x0000003f, AX
-	JZ    streamLoop
+// func transpose32AVX512(dst *uint32, ldd int, src *uint32, lds int, tiles int)
+// Requires: AVX, AVX512F
+TEXT ·transpose32AVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ ldd+8(FP), R8
+	MOVQ src+16(FP), SI
+	MOVQ lds+24(FP), R9
+	MOVQ tiles+32(FP), CX
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R9)(R9*2), R10
 
 loop:
 	MOVQ       SI, AX
@@ -55,7 +49,6 @@ loop:
 	VMOVUPS    (AX), Z14
 	ADDQ       R9, AX
 	VMOVUPS    (AX), Z15
-	ADDQ       $0x40, SI
 	VUNPCKLPS  Z1, Z0, Z16
 	VUNPCKHPS  Z1, Z0, Z17
 	VUNPCKLPS  Z3, Z2, Z18
@@ -152,164 +145,23 @@ loop:
 	ADDQ       R8, DI
 	VMOVUPS    Z15, (DI)
 	ADDQ       R8, DI
+	ADDQ       $0x40, SI
 	DECQ       CX
 	JNZ        loop
 	VZEROUPPER
 	RET
 
-streamLoop:
-	MOVQ       SI, AX
-	VMOVUPS    (AX), Z0
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z1
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z2
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z3
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z4
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z5
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z6
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z7
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z8
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z9
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z10
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z11
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z12
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z13
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z14
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z15
-	ADDQ       $0x40, SI
-	VUNPCKLPS  Z1, Z0, Z16
-	VUNPCKHPS  Z1, Z0, Z17
-	VUNPCKLPS  Z3, Z2, Z18
-	VUNPCKHPS  Z3, Z2, Z19
-	VUNPCKLPS  Z5, Z4, Z20
-	VUNPCKHPS  Z5, Z4, Z21
-	VUNPCKLPS  Z7, Z6, Z22
-	VUNPCKHPS  Z7, Z6, Z23
-	VUNPCKLPS  Z9, Z8, Z24
-	VUNPCKHPS  Z9, Z8, Z25
-	VUNPCKLPS  Z11, Z10, Z26
-	VUNPCKHPS  Z11, Z10, Z27
-	VUNPCKLPS  Z13, Z12, Z28
-	VUNPCKHPS  Z13, Z12, Z29
-	VUNPCKLPS  Z15, Z14, Z30
-	VUNPCKHPS  Z15, Z14, Z31
-	VUNPCKLPD  Z18, Z16, Z0
-	VUNPCKHPD  Z18, Z16, Z1
-	VUNPCKLPD  Z19, Z17, Z2
-	VUNPCKHPD  Z19, Z17, Z3
-	VUNPCKLPD  Z22, Z20, Z4
-	VUNPCKHPD  Z22, Z20, Z5
-	VUNPCKLPD  Z23, Z21, Z6
-	VUNPCKHPD  Z23, Z21, Z7
-	VUNPCKLPD  Z26, Z24, Z8
-	VUNPCKHPD  Z26, Z24, Z9
-	VUNPCKLPD  Z27, Z25, Z10
-	VUNPCKHPD  Z27, Z25, Z11
-	VUNPCKLPD  Z30, Z28, Z12
-	VUNPCKHPD  Z30, Z28, Z13
-	VUNPCKLPD  Z31, Z29, Z14
-	VUNPCKHPD  Z31, Z29, Z15
-	VSHUFF32X4 $0x88, Z4, Z0, Z16
-	VSHUFF32X4 $0xdd, Z4, Z0, Z20
-	VSHUFF32X4 $0x88, Z12, Z8, Z24
-	VSHUFF32X4 $0xdd, Z12, Z8, Z28
-	VSHUFF32X4 $0x88, Z5, Z1, Z17
-	VSHUFF32X4 $0xdd, Z5, Z1, Z21
-	VSHUFF32X4 $0x88, Z13, Z9, Z25
-	VSHUFF32X4 $0xdd, Z13, Z9, Z29
-	VSHUFF32X4 $0x88, Z6, Z2, Z18
-	VSHUFF32X4 $0xdd, Z6, Z2, Z22
-	VSHUFF32X4 $0x88, Z14, Z10, Z26
-	VSHUFF32X4 $0xdd, Z14, Z10, Z30
-	VSHUFF32X4 $0x88, Z7, Z3, Z19
-	VSHUFF32X4 $0xdd, Z7, Z3, Z23
-	VSHUFF32X4 $0x88, Z15, Z11, Z27
-	VSHUFF32X4 $0xdd, Z15, Z11, Z31
-	VSHUFF32X4 $0x88, Z24, Z16, Z0
-	VSHUFF32X4 $0xdd, Z24, Z16, Z8
-	VSHUFF32X4 $0x88, Z28, Z20, Z4
-	VSHUFF32X4 $0xdd, Z28, Z20, Z12
-	VSHUFF32X4 $0x88, Z25, Z17, Z1
-	VSHUFF32X4 $0xdd, Z25, Z17, Z9
-	VSHUFF32X4 $0x88, Z29, Z21, Z5
-	VSHUFF32X4 $0xdd, Z29, Z21, Z13
-	VSHUFF32X4 $0x88, Z26, Z18, Z2
-	VSHUFF32X4 $0xdd, Z26, Z18, Z10
-	VSHUFF32X4 $0x88, Z30, Z22, Z6
-	VSHUFF32X4 $0xdd, Z30, Z22, Z14
-	VSHUFF32X4 $0x88, Z27, Z19, Z3
-	VSHUFF32X4 $0xdd, Z27, Z19, Z11
-	VSHUFF32X4 $0x88, Z31, Z23, Z7
-	VSHUFF32X4 $0xdd, Z31, Z23, Z15
-	VMOVNTPS   Z0, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z1, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z2, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z3, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z4, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z5, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z6, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z7, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z8, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z9, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z10, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z11, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z12, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z13, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z14, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z15, (DI)
-	ADDQ       R8, DI
-	DECQ       CX
-	JNZ        streamLoop
-	SFENCE
-	VZEROUPPER
-	RET
-
-// func transpose64AVX512(dst *uint64, ldd int, src *uint64, lds int, tiles int, stream int)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·transpose64AVX512(SB), NOSPLIT, $0-48
-	MOVQ  dst+0(FP), DI
-	MOVQ  ldd+8(FP), R8
-	MOVQ  src+16(FP), SI
-	MOVQ  lds+24(FP), R9
-	MOVQ  tiles+32(FP), CX
-	SHLQ  $0x03, R8
-	SHLQ  $0x03, R9
-	MOVQ  stream+40(FP), DX
-	TESTQ DX, DX
-	JZ    loop
-	MOVQ  DI, AX
-	ORQ   R8, AX
-	TESTQ $0x0000003f, AX
-	JZ    streamLoop
+// func transpose64AVX512(dst *uint64, ldd int, src *uint64, lds int, tiles int)
+// Requires: AVX, AVX512F
+TEXT ·transpose64AVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ ldd+8(FP), R8
+	MOVQ src+16(FP), SI
+	MOVQ lds+24(FP), R9
+	MOVQ tiles+32(FP), CX
+	SHLQ $0x03, R8
+	SHLQ $0x03, R9
+	LEAQ (R9)(R9*2), R10
 
 loop:
 	MOVQ       SI, AX
@@ -328,7 +180,6 @@ loop:
 	VMOVUPS    (AX), Z6
 	ADDQ       R9, AX
 	VMOVUPS    (AX), Z7
-	ADDQ       $0x40, SI
 	VUNPCKLPD  Z1, Z0, Z8
 	VUNPCKHPD  Z1, Z0, Z9
 	VUNPCKLPD  Z3, Z2, Z10
@@ -369,72 +220,9 @@ loop:
 	ADDQ       R8, DI
 	VMOVUPS    Z15, (DI)
 	ADDQ       R8, DI
+	ADDQ       $0x40, SI
 	DECQ       CX
 	JNZ        loop
-	VZEROUPPER
-	RET
-
-streamLoop:
-	MOVQ       SI, AX
-	VMOVUPS    (AX), Z0
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z1
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z2
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z3
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z4
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z5
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z6
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Z7
-	ADDQ       $0x40, SI
-	VUNPCKLPD  Z1, Z0, Z8
-	VUNPCKHPD  Z1, Z0, Z9
-	VUNPCKLPD  Z3, Z2, Z10
-	VUNPCKHPD  Z3, Z2, Z11
-	VUNPCKLPD  Z5, Z4, Z12
-	VUNPCKHPD  Z5, Z4, Z13
-	VUNPCKLPD  Z7, Z6, Z14
-	VUNPCKHPD  Z7, Z6, Z15
-	VSHUFF32X4 $0x88, Z10, Z8, Z0
-	VSHUFF32X4 $0xdd, Z10, Z8, Z2
-	VSHUFF32X4 $0x88, Z14, Z12, Z4
-	VSHUFF32X4 $0xdd, Z14, Z12, Z6
-	VSHUFF32X4 $0x88, Z11, Z9, Z1
-	VSHUFF32X4 $0xdd, Z11, Z9, Z3
-	VSHUFF32X4 $0x88, Z15, Z13, Z5
-	VSHUFF32X4 $0xdd, Z15, Z13, Z7
-	VSHUFF32X4 $0x88, Z4, Z0, Z8
-	VSHUFF32X4 $0xdd, Z4, Z0, Z12
-	VSHUFF32X4 $0x88, Z6, Z2, Z10
-	VSHUFF32X4 $0xdd, Z6, Z2, Z14
-	VSHUFF32X4 $0x88, Z5, Z1, Z9
-	VSHUFF32X4 $0xdd, Z5, Z1, Z13
-	VSHUFF32X4 $0x88, Z7, Z3, Z11
-	VSHUFF32X4 $0xdd, Z7, Z3, Z15
-	VMOVNTPS   Z8, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z9, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z10, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z11, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z12, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z13, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z14, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Z15, (DI)
-	ADDQ       R8, DI
-	DECQ       CX
-	JNZ        streamLoop
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -462,229 +250,138 @@ loop:
 	VZEROUPPER
 	RET
 
-// func transpose32AVX2(dst *uint32, ldd int, src *uint32, lds int, tiles int, stream int)
-// Requires: AVX, MMX+
-TEXT ·transpose32AVX2(SB), NOSPLIT, $0-48
-	MOVQ  dst+0(FP), DI
-	MOVQ  ldd+8(FP), R8
-	MOVQ  src+16(FP), SI
-	MOVQ  lds+24(FP), R9
-	MOVQ  tiles+32(FP), CX
-	SHLQ  $0x02, R8
-	SHLQ  $0x02, R9
-	MOVQ  stream+40(FP), DX
-	TESTQ DX, DX
-	JZ    loop
-	MOVQ  DI, AX
-	ORQ   R8, AX
-	TESTQ $0x0000001f, AX
-	JZ    streamLoop
+// func streamRowsAVX512(dst *byte, ldd int, src *byte, rows int, lines int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·streamRowsAVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ ldd+8(FP), R8
+	MOVQ src+16(FP), SI
+	MOVQ rows+24(FP), CX
+	MOVQ lines+32(FP), DX
 
-loop:
-	MOVQ       SI, AX
-	VMOVUPS    (AX), Y0
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Y1
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Y2
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Y3
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Y4
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Y5
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Y6
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Y7
-	ADDQ       $0x20, SI
-	VUNPCKLPS  Y1, Y0, Y8
-	VUNPCKHPS  Y1, Y0, Y9
-	VUNPCKLPS  Y3, Y2, Y10
-	VUNPCKHPS  Y3, Y2, Y11
-	VUNPCKLPS  Y5, Y4, Y12
-	VUNPCKHPS  Y5, Y4, Y13
-	VUNPCKLPS  Y7, Y6, Y14
-	VUNPCKHPS  Y7, Y6, Y15
-	VUNPCKLPD  Y10, Y8, Y0
-	VUNPCKHPD  Y10, Y8, Y1
-	VUNPCKLPD  Y11, Y9, Y2
-	VUNPCKHPD  Y11, Y9, Y3
-	VUNPCKLPD  Y14, Y12, Y4
-	VUNPCKHPD  Y14, Y12, Y5
-	VUNPCKLPD  Y15, Y13, Y6
-	VUNPCKHPD  Y15, Y13, Y7
-	VPERM2F128 $0x20, Y4, Y0, Y8
-	VPERM2F128 $0x31, Y4, Y0, Y12
-	VPERM2F128 $0x20, Y5, Y1, Y9
-	VPERM2F128 $0x31, Y5, Y1, Y13
-	VPERM2F128 $0x20, Y6, Y2, Y10
-	VPERM2F128 $0x31, Y6, Y2, Y14
-	VPERM2F128 $0x20, Y7, Y3, Y11
-	VPERM2F128 $0x31, Y7, Y3, Y15
-	VMOVUPS    Y8, (DI)
-	ADDQ       R8, DI
-	VMOVUPS    Y9, (DI)
-	ADDQ       R8, DI
-	VMOVUPS    Y10, (DI)
-	ADDQ       R8, DI
-	VMOVUPS    Y11, (DI)
-	ADDQ       R8, DI
-	VMOVUPS    Y12, (DI)
-	ADDQ       R8, DI
-	VMOVUPS    Y13, (DI)
-	ADDQ       R8, DI
-	VMOVUPS    Y14, (DI)
-	ADDQ       R8, DI
-	VMOVUPS    Y15, (DI)
-	ADDQ       R8, DI
-	DECQ       CX
-	JNZ        loop
-	VZEROUPPER
-	RET
+row:
+	MOVQ DI, AX
+	MOVQ DX, R9
 
-streamLoop:
-	MOVQ       SI, AX
-	VMOVUPS    (AX), Y0
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Y1
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Y2
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Y3
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Y4
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Y5
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Y6
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Y7
-	ADDQ       $0x20, SI
-	VUNPCKLPS  Y1, Y0, Y8
-	VUNPCKHPS  Y1, Y0, Y9
-	VUNPCKLPS  Y3, Y2, Y10
-	VUNPCKHPS  Y3, Y2, Y11
-	VUNPCKLPS  Y5, Y4, Y12
-	VUNPCKHPS  Y5, Y4, Y13
-	VUNPCKLPS  Y7, Y6, Y14
-	VUNPCKHPS  Y7, Y6, Y15
-	VUNPCKLPD  Y10, Y8, Y0
-	VUNPCKHPD  Y10, Y8, Y1
-	VUNPCKLPD  Y11, Y9, Y2
-	VUNPCKHPD  Y11, Y9, Y3
-	VUNPCKLPD  Y14, Y12, Y4
-	VUNPCKHPD  Y14, Y12, Y5
-	VUNPCKLPD  Y15, Y13, Y6
-	VUNPCKHPD  Y15, Y13, Y7
-	VPERM2F128 $0x20, Y4, Y0, Y8
-	VPERM2F128 $0x31, Y4, Y0, Y12
-	VPERM2F128 $0x20, Y5, Y1, Y9
-	VPERM2F128 $0x31, Y5, Y1, Y13
-	VPERM2F128 $0x20, Y6, Y2, Y10
-	VPERM2F128 $0x31, Y6, Y2, Y14
-	VPERM2F128 $0x20, Y7, Y3, Y11
-	VPERM2F128 $0x31, Y7, Y3, Y15
-	VMOVNTPS   Y8, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Y9, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Y10, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Y11, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Y12, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Y13, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Y14, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Y15, (DI)
-	ADDQ       R8, DI
-	DECQ       CX
-	JNZ        streamLoop
+line:
+	VMOVUPS  (SI), Z0
+	VMOVNTPS Z0, (AX)
+	ADDQ     $0x40, SI
+	ADDQ     $0x40, AX
+	DECQ     R9
+	JNZ      line
+	ADDQ     R8, DI
+	DECQ     CX
+	JNZ      row
 	SFENCE
 	VZEROUPPER
 	RET
 
-// func transpose64AVX2(dst *uint64, ldd int, src *uint64, lds int, tiles int, stream int)
-// Requires: AVX, MMX+
-TEXT ·transpose64AVX2(SB), NOSPLIT, $0-48
-	MOVQ  dst+0(FP), DI
-	MOVQ  ldd+8(FP), R8
-	MOVQ  src+16(FP), SI
-	MOVQ  lds+24(FP), R9
-	MOVQ  tiles+32(FP), CX
-	SHLQ  $0x03, R8
-	SHLQ  $0x03, R9
-	MOVQ  stream+40(FP), DX
-	TESTQ DX, DX
-	JZ    loop
-	MOVQ  DI, AX
-	ORQ   R8, AX
-	TESTQ $0x0000001f, AX
-	JZ    streamLoop
+// func transpose32AVX2(dst *uint32, ldd int, src *uint32, lds int, tiles int)
+// Requires: AVX
+TEXT ·transpose32AVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ ldd+8(FP), R8
+	MOVQ src+16(FP), SI
+	MOVQ lds+24(FP), R9
+	MOVQ tiles+32(FP), CX
+	SHLQ $0x02, R8
+	SHLQ $0x02, R9
+	LEAQ (R9)(R9*2), R10
 
 loop:
-	MOVQ       SI, AX
-	VMOVUPS    (AX), Y0
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Y1
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Y2
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Y3
-	ADDQ       $0x20, SI
-	VUNPCKLPD  Y1, Y0, Y4
-	VUNPCKHPD  Y1, Y0, Y5
-	VUNPCKLPD  Y3, Y2, Y6
-	VUNPCKHPD  Y3, Y2, Y7
-	VPERM2F128 $0x20, Y6, Y4, Y0
-	VPERM2F128 $0x31, Y6, Y4, Y2
-	VPERM2F128 $0x20, Y7, Y5, Y1
-	VPERM2F128 $0x31, Y7, Y5, Y3
-	VMOVUPS    Y0, (DI)
-	ADDQ       R8, DI
-	VMOVUPS    Y1, (DI)
-	ADDQ       R8, DI
-	VMOVUPS    Y2, (DI)
-	ADDQ       R8, DI
-	VMOVUPS    Y3, (DI)
-	ADDQ       R8, DI
-	DECQ       CX
-	JNZ        loop
+	LEAQ        (SI)(R9*4), AX
+	VMOVUPS     (SI), X0
+	VINSERTF128 $0x01, (AX), Y0, Y0
+	VMOVUPS     (SI)(R9*1), X1
+	VINSERTF128 $0x01, (AX)(R9*1), Y1, Y1
+	VMOVUPS     (SI)(R9*2), X2
+	VINSERTF128 $0x01, (AX)(R9*2), Y2, Y2
+	VMOVUPS     (SI)(R10*1), X3
+	VINSERTF128 $0x01, (AX)(R10*1), Y3, Y3
+	VUNPCKLPS   Y1, Y0, Y4
+	VUNPCKHPS   Y1, Y0, Y5
+	VUNPCKLPS   Y3, Y2, Y6
+	VUNPCKHPS   Y3, Y2, Y7
+	VUNPCKLPD   Y6, Y4, Y0
+	VUNPCKHPD   Y6, Y4, Y1
+	VUNPCKLPD   Y7, Y5, Y2
+	VUNPCKHPD   Y7, Y5, Y3
+	VMOVUPS     Y0, (DI)
+	ADDQ        R8, DI
+	VMOVUPS     Y1, (DI)
+	ADDQ        R8, DI
+	VMOVUPS     Y2, (DI)
+	ADDQ        R8, DI
+	VMOVUPS     Y3, (DI)
+	ADDQ        R8, DI
+	VMOVUPS     16(SI), X8
+	VINSERTF128 $0x01, 16(AX), Y8, Y8
+	VMOVUPS     16(SI)(R9*1), X9
+	VINSERTF128 $0x01, 16(AX)(R9*1), Y9, Y9
+	VMOVUPS     16(SI)(R9*2), X10
+	VINSERTF128 $0x01, 16(AX)(R9*2), Y10, Y10
+	VMOVUPS     16(SI)(R10*1), X11
+	VINSERTF128 $0x01, 16(AX)(R10*1), Y11, Y11
+	VUNPCKLPS   Y9, Y8, Y12
+	VUNPCKHPS   Y9, Y8, Y13
+	VUNPCKLPS   Y11, Y10, Y14
+	VUNPCKHPS   Y11, Y10, Y15
+	VUNPCKLPD   Y14, Y12, Y8
+	VUNPCKHPD   Y14, Y12, Y9
+	VUNPCKLPD   Y15, Y13, Y10
+	VUNPCKHPD   Y15, Y13, Y11
+	VMOVUPS     Y8, (DI)
+	ADDQ        R8, DI
+	VMOVUPS     Y9, (DI)
+	ADDQ        R8, DI
+	VMOVUPS     Y10, (DI)
+	ADDQ        R8, DI
+	VMOVUPS     Y11, (DI)
+	ADDQ        R8, DI
+	ADDQ        $0x20, SI
+	DECQ        CX
+	JNZ         loop
 	VZEROUPPER
 	RET
 
-streamLoop:
-	MOVQ       SI, AX
-	VMOVUPS    (AX), Y0
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Y1
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Y2
-	ADDQ       R9, AX
-	VMOVUPS    (AX), Y3
-	ADDQ       $0x20, SI
-	VUNPCKLPD  Y1, Y0, Y4
-	VUNPCKHPD  Y1, Y0, Y5
-	VUNPCKLPD  Y3, Y2, Y6
-	VUNPCKHPD  Y3, Y2, Y7
-	VPERM2F128 $0x20, Y6, Y4, Y0
-	VPERM2F128 $0x31, Y6, Y4, Y2
-	VPERM2F128 $0x20, Y7, Y5, Y1
-	VPERM2F128 $0x31, Y7, Y5, Y3
-	VMOVNTPS   Y0, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Y1, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Y2, (DI)
-	ADDQ       R8, DI
-	VMOVNTPS   Y3, (DI)
-	ADDQ       R8, DI
-	DECQ       CX
-	JNZ        streamLoop
-	SFENCE
+// func transpose64AVX2(dst *uint64, ldd int, src *uint64, lds int, tiles int)
+// Requires: AVX
+TEXT ·transpose64AVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ ldd+8(FP), R8
+	MOVQ src+16(FP), SI
+	MOVQ lds+24(FP), R9
+	MOVQ tiles+32(FP), CX
+	SHLQ $0x03, R8
+	SHLQ $0x03, R9
+	LEAQ (R9)(R9*2), R10
+
+loop:
+	LEAQ        (SI)(R9*2), AX
+	VMOVUPS     (SI), X0
+	VINSERTF128 $0x01, (AX), Y0, Y0
+	VMOVUPS     (SI)(R9*1), X1
+	VINSERTF128 $0x01, (AX)(R9*1), Y1, Y1
+	VUNPCKLPD   Y1, Y0, Y2
+	VUNPCKHPD   Y1, Y0, Y3
+	VMOVUPS     Y2, (DI)
+	ADDQ        R8, DI
+	VMOVUPS     Y3, (DI)
+	ADDQ        R8, DI
+	VMOVUPS     16(SI), X4
+	VINSERTF128 $0x01, 16(AX), Y4, Y4
+	VMOVUPS     16(SI)(R9*1), X5
+	VINSERTF128 $0x01, 16(AX)(R9*1), Y5, Y5
+	VUNPCKLPD   Y5, Y4, Y6
+	VUNPCKHPD   Y5, Y4, Y7
+	VMOVUPS     Y6, (DI)
+	ADDQ        R8, DI
+	VMOVUPS     Y7, (DI)
+	ADDQ        R8, DI
+	ADDQ        $0x20, SI
+	DECQ        CX
+	JNZ         loop
 	VZEROUPPER
 	RET
 
@@ -716,6 +413,35 @@ loop:
 	ADDQ     $0x00000100, DI
 	DECQ     CX
 	JNZ      loop
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func streamRowsAVX2(dst *byte, ldd int, src *byte, rows int, lines int)
+// Requires: AVX, MMX+
+TEXT ·streamRowsAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ ldd+8(FP), R8
+	MOVQ src+16(FP), SI
+	MOVQ rows+24(FP), CX
+	MOVQ lines+32(FP), DX
+
+row:
+	MOVQ DI, AX
+	MOVQ DX, R9
+
+line:
+	VMOVUPS  (SI), Y0
+	VMOVNTPS Y0, (AX)
+	VMOVUPS  32(SI), Y1
+	VMOVNTPS Y1, 32(AX)
+	ADDQ     $0x40, SI
+	ADDQ     $0x40, AX
+	DECQ     R9
+	JNZ      line
+	ADDQ     R8, DI
+	DECQ     CX
+	JNZ      row
 	SFENCE
 	VZEROUPPER
 	RET

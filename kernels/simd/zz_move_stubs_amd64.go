@@ -5,35 +5,47 @@
 package simd
 
 // transpose32AVX512 transposes tiles of 16 by 16 that follow one another along the
-// rows of src, past the caches if stream is not 0 and dst's rows are aligned to a vector.
+// rows of src.
 //
 //go:noescape
-func transpose32AVX512(dst *uint32, ldd int, src *uint32, lds int, tiles int, stream int)
+func transpose32AVX512(dst *uint32, ldd int, src *uint32, lds int, tiles int)
 
 // transpose64AVX512 transposes tiles of 8 by 8 that follow one another along the
-// rows of src, past the caches if stream is not 0 and dst's rows are aligned to a vector.
+// rows of src.
 //
 //go:noescape
-func transpose64AVX512(dst *uint64, ldd int, src *uint64, lds int, tiles int, stream int)
+func transpose64AVX512(dst *uint64, ldd int, src *uint64, lds int, tiles int)
 
 // copyStreamAVX512 copies blocks of 256 bytes past the caches; dst is aligned to 64.
 //
 //go:noescape
 func copyStreamAVX512(dst *byte, src *byte, blocks int)
 
-// transpose32AVX2 transposes tiles of 8 by 8 that follow one another along the
-// rows of src, past the caches if stream is not 0 and dst's rows are aligned to a vector.
+// streamRowsAVX512 copies rows of whole cache lines past the caches; dst's rows are
+// aligned to 64, ldd bytes apart.
 //
 //go:noescape
-func transpose32AVX2(dst *uint32, ldd int, src *uint32, lds int, tiles int, stream int)
+func streamRowsAVX512(dst *byte, ldd int, src *byte, rows int, lines int)
+
+// transpose32AVX2 transposes tiles of 8 by 8 that follow one another along the
+// rows of src.
+//
+//go:noescape
+func transpose32AVX2(dst *uint32, ldd int, src *uint32, lds int, tiles int)
 
 // transpose64AVX2 transposes tiles of 4 by 4 that follow one another along the
-// rows of src, past the caches if stream is not 0 and dst's rows are aligned to a vector.
+// rows of src.
 //
 //go:noescape
-func transpose64AVX2(dst *uint64, ldd int, src *uint64, lds int, tiles int, stream int)
+func transpose64AVX2(dst *uint64, ldd int, src *uint64, lds int, tiles int)
 
 // copyStreamAVX2 copies blocks of 256 bytes past the caches; dst is aligned to 64.
 //
 //go:noescape
 func copyStreamAVX2(dst *byte, src *byte, blocks int)
+
+// streamRowsAVX2 copies rows of whole cache lines past the caches; dst's rows are
+// aligned to 64, ldd bytes apart.
+//
+//go:noescape
+func streamRowsAVX2(dst *byte, ldd int, src *byte, rows int, lines int)

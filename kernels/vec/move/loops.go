@@ -1,6 +1,8 @@
 package move
 
 import (
+	"sync"
+
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/simd"
 )
@@ -117,7 +119,10 @@ func typed[T ndarray.Element](g *grid, dst, src ndarray.Array) func(block) {
 	loop := strided[T]
 	switch {
 	case dp == 1 && sq == 1 && sp > 0:
-		turn := transposer[T](g.streams(size))
+		turn := transposer[T]()
+		if g.streams(size) && (size == 4 || size == 8) {
+			turn = staged(turn, g.tile[0]*g.tile[1])
+		}
 		return func(b block) {
 			turn(d[(b.dst-d0)/size:], dq, s[(b.src-s0)/size:], sp, b.n[0], b.n[1])
 		}
@@ -176,21 +181,26 @@ func (g *grid) streams(size int) bool {
 
 // transposer is the loop that transposes a tile: package simd's if it has one
 // for the type. dst's rows of a tile are disjoint, so its bounds are too.
-func transposer[T ndarray.Element](stream bool) func(dst []T, ds int, src []T, ss, m, n int) {
-	loops := []any{
-		func(dst []uint32, ds int, src []uint32, ss, m, n int) {
-			simd.Transpose32(dst, ds, src, ss, m, n, stream)
-		},
-		func(dst []uint64, ds int, src []uint64, ss, m, n int) {
-			simd.Transpose64(dst, ds, src, ss, m, n, stream)
-		},
-	}
-	for _, loop := range loops {
+func transposer[T ndarray.Element]() func(dst []T, ds int, src []T, ss, m, n int) {
+	for _, loop := range []any{simd.Transpose32, simd.Transpose64} {
 		if f, ok := loop.(func(dst []T, ds int, src []T, ss, m, n int)); ok {
 			return f
 		}
 	}
 	return transpose[T]
+}
+
+// staged is a loop that transposes a tile within the second-level cache and stores
+// it past the caches in runs of the tile's width. Stored as they come, lines
+// would be single ones at dst's stride, which memory takes at a quarter of the rate.
+func staged[T ndarray.Element](turn func(dst []T, ds int, src []T, ss, m, n int), elements int) func(dst []T, ds int, src []T, ss, m, n int) {
+	stages := sync.Pool{New: func() any { s := make([]T, elements); return &s }}
+	return func(dst []T, ds int, src []T, ss, m, n int) {
+		s := stages.Get().(*[]T)
+		defer stages.Put(s)
+		turn(*s, n, src, ss, m, n)
+		simd.StreamRows(dst, ds, *s, m, n)
+	}
 }
 
 // edge is the side of the square that transpose moves through registers.

@@ -71,6 +71,7 @@ type grid struct {
 	outer    []axis // walked tile by tile, slowest first
 	q, p     axis   // rows and columns of a tile
 	tile     [2]int // extents of a full tile
+	crossed  bool   // q is not an axis that dst is contiguous along
 }
 
 // block is one tile: n[0] x n[1] elements at byte offsets.
@@ -93,8 +94,8 @@ func newGrid(dst, src ndarray.Array) grid {
 			q = i
 		}
 	}
-	crossed := q != p && axes[p].ss != 0
-	if !crossed {
+	g.crossed = q != p && axes[p].ss != 0
+	if !g.crossed {
 		q = p - 1
 	}
 	g.p, g.q = axes[p], axis{n: 1}
@@ -106,7 +107,7 @@ func newGrid(dst, src ndarray.Array) grid {
 			g.outer = append(g.outer, a)
 		}
 	}
-	g.tile = tileShape(g.q.n, g.p.n, size, crossed)
+	g.tile = tileShape(g.q.n, g.p.n, size, g.crossed)
 	return g
 }
 
@@ -185,10 +186,15 @@ func (g *grid) tiles() int {
 // ceil is n / by rounded up.
 func ceil(n, by int) int { return (n + by - 1) / by }
 
-// at finds tile number t; columns vary fastest, then rows, then outer axes.
+// at finds tile number t. The axis that src is contiguous along varies fastest, so
+// that runs of memory read go on in the next tile; then the other, then outer axes.
 func (g *grid) at(t int) block {
 	cols, rows := ceil(g.p.n, g.tile[1]), ceil(g.q.n, g.tile[0])
-	j, i := t%cols*g.tile[1], t/cols%rows*g.tile[0]
+	j, i := t%cols, t/cols%rows
+	if g.crossed {
+		i, j = t%rows, t/rows%cols
+	}
+	i, j = i*g.tile[0], j*g.tile[1]
 	t /= cols * rows
 	b := block{
 		dst: g.dst + i*g.q.ds + j*g.p.ds,

@@ -11,6 +11,7 @@ import (
 
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	"vgpu/kernels/simd"
 	"vgpu/kernels/vec/move"
 	"vgpu/kernels/vec/numpytest"
 )
@@ -121,6 +122,42 @@ func TestTranspose(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// Transposes of so much that they are stored past the caches, with tiles cut at the
+// edges, and with rows of whole cache lines and others, on every instruction set.
+func TestTransposePastTheCaches(t *testing.T) {
+	defer func() {
+		if err := simd.Force(simd.Best()); err != nil {
+			t.Error(err)
+		}
+	}()
+	for isa := simd.Generic; isa <= simd.Best(); isa++ {
+		if err := simd.Force(isa); err != nil {
+			t.Fatal(err)
+		}
+		for _, shape := range [][2]int{{2080, 2100}, {2049, 2053}} {
+			testLargeTranspose[uint32](t, ndarray.U32, shape[0], shape[1])
+			testLargeTranspose[uint64](t, ndarray.U64, shape[0], shape[1])
+		}
+	}
+}
+
+func testLargeTranspose[T uint32 | uint64](t *testing.T, d ndarray.DType, m, n int) {
+	t.Helper()
+	src, dst := ndarray.New(d, m, n), ndarray.New(d, n, m)
+	from, to := ndarray.Slice[T](src), ndarray.Slice[T](dst)
+	for i := range from {
+		from[i] = T(i) * 2654435761
+	}
+	if err := run(t, 2, func(w *pool.Worker) error { return move.Copy(w, dst, src.Permute(1, 0)) }); err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range to {
+		if want := T(k%m*n+k/m) * 2654435761; v != want {
+			t.Fatalf("%s, %d x %d on %s: element %d is %d, not %d", d, m, n, simd.Active(), k, v, want)
 		}
 	}
 }

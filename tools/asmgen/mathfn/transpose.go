@@ -18,21 +18,27 @@ func generateMoves(c *build.Context) {
 			transposeTiles(c, isa, size)
 		}
 		streamCopy(c, isa)
+		streamRows(c, isa)
 	}
+}
+
+// mover begins a routine.
+func mover(c *build.Context, isa Target, name, signature string) *asm {
+	a := &asm{c: c, isa: isa, name: name + map[Target]string{AVX2: "AVX2", AVX512: "AVX512"}[isa]}
+	c.Function(a.name)
+	c.Attributes(attr.NOSPLIT)
+	c.SignatureExpr(signature)
+	c.Pragma("noescape")
+	return a
 }
 
 // transposeTiles emits a run of tiles along the rows of src: tile k is at
 // src + k·side elements, and its transpose at dst + k·side rows.
 func transposeTiles(c *build.Context, isa Target, size int) {
-	a := &asm{c: c, isa: isa, bits: 8 * size}
+	bits := 8 * size
+	a := mover(c, isa, fmt.Sprintf("transpose%d", bits), fmt.Sprintf("func(dst *uint%d, ldd int, src *uint%d, lds, tiles int)", bits, bits))
 	side := a.width() / size
-	a.name = fmt.Sprintf("transpose%d%s", a.bits, map[Target]string{AVX2: "AVX2", AVX512: "AVX512"}[isa])
-	c.Function(a.name)
-	c.Attributes(attr.NOSPLIT)
-	c.SignatureExpr(fmt.Sprintf("func(dst *uint%d, ldd int, src *uint%d, lds, tiles, stream int)", a.bits, a.bits))
-	c.Pragma("noescape")
-	c.Doc(fmt.Sprintf("%s transposes tiles of %d by %d that follow one another along the", a.name, side, side),
-		"rows of src, past the caches if stream is not 0 and dst's rows are aligned to a vector.")
+	c.Doc(fmt.Sprintf("%s transposes tiles of %d by %d that follow one another along the", a.name, side, side), "rows of src.")
 	c.Load(c.Param("dst"), reg.RDI)
 	c.Load(c.Param("ldd"), reg.R8)
 	c.Load(c.Param("src"), reg.RSI)
@@ -41,77 +47,86 @@ func transposeTiles(c *build.Context, isa Target, size int) {
 	shift := operand.U8(map[int]uint64{4: 2, 8: 3}[size])
 	c.SHLQ(shift, reg.R8)
 	c.SHLQ(shift, reg.R9)
-	c.Load(c.Param("stream"), reg.RDX)
-	c.TESTQ(reg.RDX, reg.RDX)
-	c.JZ(operand.LabelRef("loop"))
-	c.MOVQ(reg.RDI, reg.RAX)
-	c.ORQ(reg.R8, reg.RAX)
-	c.TESTQ(operand.U32(uint32(a.width()-1)), reg.RAX)
-	c.JZ(operand.LabelRef("streamLoop"))
-	a.tileLoop("loop", "VMOVUPS", size)
-	c.VZEROUPPER()
-	c.RET()
-	a.tileLoop("streamLoop", "VMOVNTPS", size)
-	c.SFENCE() // streaming stores are not ordered with what follows
+	c.LEAQ(operand.Mem{Base: reg.R9, Index: reg.R9, Scale: 2}, reg.R10)
+	c.Label("loop")
+	if isa == AVX2 {
+		a.tileByHalves(size)
+	} else {
+		a.wholeTile(side, size)
+	}
+	c.ADDQ(operand.Imm(uint64(a.width())), reg.RSI)
+	c.DECQ(reg.RCX)
+	c.JNZ(operand.LabelRef("loop"))
 	c.VZEROUPPER()
 	c.RET()
 }
 
-func (a *asm) tileLoop(label, store string, size int) {
-	c := a.c
-	side := a.width() / size
-	c.Label(label)
-	c.MOVQ(reg.RSI, reg.RAX)
+// wholeTile loads rows whole.
+func (a *asm) wholeTile(side, size int) {
+	a.c.MOVQ(reg.RSI, reg.RAX)
 	rows := make([]vec, side)
 	for i := range rows {
 		rows[i] = vec(i)
 		a.do("VMOVUPS", operand.Mem{Base: reg.RAX}, a.reg(rows[i]))
 		if i < side-1 {
-			c.ADDQ(reg.R9, reg.RAX)
+			a.c.ADDQ(reg.R9, reg.RAX)
 		}
 	}
-	c.ADDQ(operand.Imm(uint64(a.width())), reg.RSI)
-	for _, col := range a.network(rows, size) {
-		a.do(store, a.reg(col), operand.Mem{Base: reg.RDI})
-		c.ADDQ(reg.R8, reg.RDI)
-	}
-	c.DECQ(reg.RCX)
-	c.JNZ(operand.LabelRef(label))
+	a.storeColumns(a.network(rows, size))
 }
 
-// network transposes side registers, using as many others, and gives the
-// columns in order.
+// tileByHalves loads a half of row k beside that of row k + side/2: what the
+// insertion takes is any port, and exchanging 128 bits of two registers, which takes
+// one alone, is not needed after it. A tile takes a third of the time.
+func (a *asm) tileByHalves(size int) {
+	per := 16 / size
+	lower := a.rowsFrom(reg.RSI)
+	a.c.LEAQ(operand.Mem{Base: reg.RSI, Index: reg.R9, Scale: uint8(per)}, reg.RAX)
+	upper := a.rowsFrom(reg.RAX)
+	for half := range 2 {
+		rows, other := make([]vec, per), make([]vec, per)
+		for k := range per {
+			rows[k], other[k] = vec(2*per*half+k), vec(2*per*half+per+k)
+			a.do("VMOVUPS", lower(k, 16*half), x(rows[k]))
+			a.do("VINSERTF128", operand.U8(1), upper(k, 16*half), y(rows[k]), y(rows[k]))
+		}
+		cols, _ := a.within128(rows, other, size)
+		a.storeColumns(cols)
+	}
+}
+
+// rowsFrom addresses up to four rows, R9 apart, of which R10 holds the triple.
+func (a *asm) rowsFrom(base reg.Register) func(k, disp int) operand.Mem {
+	return func(k, disp int) operand.Mem {
+		m := operand.Mem{Base: base, Disp: disp}
+		switch k {
+		case 1, 2:
+			m.Index, m.Scale = reg.R9, uint8(k)
+		case 3:
+			m.Index, m.Scale = reg.R10, 1
+		}
+		return m
+	}
+}
+
+// storeColumns stores the next rows of dst.
+func (a *asm) storeColumns(cols []vec) {
+	for _, col := range cols {
+		a.do("VMOVUPS", a.reg(col), operand.Mem{Base: reg.RDI})
+		a.c.ADDQ(reg.R8, reg.RDI)
+	}
+}
+
+// network transposes side registers of AVX-512, using as many others, and gives
+// the columns in order.
 func (a *asm) network(rows []vec, size int) []vec {
 	n := len(rows)
 	other := make([]vec, n)
 	for i := range other {
 		other[i] = vec(n + i)
 	}
-	// Within 128 bits: register g·k + c gets column c, of k columns, of rows gk to gk+k-1.
 	per := 16 / size
-	from, to := rows, other
-	if size == 4 {
-		for i := 0; i < n; i += 2 {
-			a.unpack("PS", from[i], from[i+1], to[i], to[i+1])
-		}
-		from, to = to, from
-		for i := 0; i < n; i += 4 {
-			a.unpack("PD", from[i], from[i+2], to[i], to[i+1])
-			a.unpack("PD", from[i+1], from[i+3], to[i+2], to[i+3])
-		}
-	} else {
-		for i := 0; i < n; i += 2 {
-			a.unpack("PD", from[i], from[i+1], to[i], to[i+1])
-		}
-	}
-	from, to = to, from
-	if a.isa == AVX2 {
-		for c := range per {
-			a.do("VPERM2F128", operand.U8(0x20), y(from[per+c]), y(from[c]), y(to[c]))
-			a.do("VPERM2F128", operand.U8(0x31), y(from[per+c]), y(from[c]), y(to[per+c]))
-		}
-		return to
-	}
+	from, to := a.within128(rows, other, size)
 	// Across: quarters 0 and 2, and 1 and 3, of two registers, twice.
 	for c := range per {
 		a.quarters(from[c], from[per+c], to[c], to[per+c])
@@ -123,6 +138,27 @@ func (a *asm) network(rows []vec, size int) []vec {
 		a.quarters(from[per+c], from[3*per+c], to[per+c], to[3*per+c])
 	}
 	return to
+}
+
+// within128 transposes within 128 bits: register g·k + c gets column c, of k
+// columns, of rows gk to gk+k-1. It gives the results, and the registers that are free.
+func (a *asm) within128(from, to []vec, size int) (result, free []vec) {
+	n := len(from)
+	if size == 4 {
+		for i := 0; i < n; i += 2 {
+			a.unpack("PS", from[i], from[i+1], to[i], to[i+1])
+		}
+		from, to = to, from
+		for i := 0; i < n; i += 4 {
+			a.unpack("PD", from[i], from[i+2], to[i], to[i+1])
+			a.unpack("PD", from[i+1], from[i+3], to[i+2], to[i+3])
+		}
+		return to, from
+	}
+	for i := 0; i < n; i += 2 {
+		a.unpack("PD", from[i], from[i+1], to[i], to[i+1])
+	}
+	return to, from
 }
 
 func (a *asm) unpack(suffix string, r0, r1, lo, hi vec) {
@@ -139,11 +175,7 @@ func (a *asm) quarters(r0, r1, even, odd vec) {
 // streamCopy emits a copy with streaming stores: dst aligned to 64, blocks of
 // 256 bytes.
 func streamCopy(c *build.Context, isa Target) {
-	a := &asm{c: c, isa: isa, name: "copyStream" + map[Target]string{AVX2: "AVX2", AVX512: "AVX512"}[isa]}
-	c.Function(a.name)
-	c.Attributes(attr.NOSPLIT)
-	c.SignatureExpr("func(dst, src *byte, blocks int)")
-	c.Pragma("noescape")
+	a := mover(c, isa, "copyStream", "func(dst, src *byte, blocks int)")
 	c.Doc(a.name + " copies blocks of 256 bytes past the caches; dst is aligned to 64.")
 	c.Load(c.Param("dst"), reg.RDI)
 	c.Load(c.Param("src"), reg.RSI)
@@ -161,6 +193,36 @@ func streamCopy(c *build.Context, isa Target) {
 	c.DECQ(reg.RCX)
 	c.JNZ(operand.LabelRef("loop"))
 	c.SFENCE()
+	c.VZEROUPPER()
+	c.RET()
+}
+
+// streamRows emits a copy of rows that follow one another in src to rows that
+// are ldd bytes apart, aligned to 64, with streaming stores.
+func streamRows(c *build.Context, isa Target) {
+	a := mover(c, isa, "streamRows", "func(dst *byte, ldd int, src *byte, rows, lines int)")
+	c.Doc(a.name+" copies rows of whole cache lines past the caches; dst's rows are", "aligned to 64, ldd bytes apart.")
+	c.Load(c.Param("dst"), reg.RDI)
+	c.Load(c.Param("ldd"), reg.R8)
+	c.Load(c.Param("src"), reg.RSI)
+	c.Load(c.Param("rows"), reg.RCX)
+	c.Load(c.Param("lines"), reg.RDX)
+	c.Label("row")
+	c.MOVQ(reg.RDI, reg.RAX)
+	c.MOVQ(reg.RDX, reg.R9)
+	c.Label("line")
+	for i := range 64 / a.width() {
+		a.do("VMOVUPS", operand.Mem{Base: reg.RSI, Disp: i * a.width()}, a.reg(vec(i)))
+		a.do("VMOVNTPS", a.reg(vec(i)), operand.Mem{Base: reg.RAX, Disp: i * a.width()})
+	}
+	c.ADDQ(operand.Imm(64), reg.RSI)
+	c.ADDQ(operand.Imm(64), reg.RAX)
+	c.DECQ(reg.R9)
+	c.JNZ(operand.LabelRef("line"))
+	c.ADDQ(reg.R8, reg.RDI)
+	c.DECQ(reg.RCX)
+	c.JNZ(operand.LabelRef("row"))
+	c.SFENCE() // streaming stores are not ordered with what follows
 	c.VZEROUPPER()
 	c.RET()
 }
