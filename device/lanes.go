@@ -3,9 +3,11 @@ package device
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"vgpu/alloc"
@@ -39,12 +41,14 @@ func (g *transferLog) add(t transferred) {
 type logged struct {
 	*alloc.Transfer
 	log  *transferLog
+	of   *alloc.Buffer
+	end  int64 // of what it reaches
 	what transferred
 	once sync.Once
 }
 
 // Wait implements kernels.Transfer. Only transfers that were done go into the
-// log, once.
+// log, once. What a client has cut off meanwhile is told as that.
 func (t *logged) Wait(ctx context.Context) error {
 	err := t.Transfer.Wait(ctx)
 	if err == nil {
@@ -52,17 +56,24 @@ func (t *logged) Wait(ctx context.Context) error {
 			t.what.start, t.what.end = t.Span()
 			t.log.add(t.what)
 		})
+		return nil
+	}
+	if errors.Is(err, syscall.EINVAL) {
+		if size, e := t.of.Size(); e == nil && size < t.end {
+			return fmt.Errorf("%s %w", t.what.name, errShapeChanged)
+		}
 	}
 	return err
 }
 
 // begin starts to read or write segments for a job.
 func (g *transferLog) begin(b blob, read bool, segs []kernels.Segment) kernels.Transfer {
-	t := &logged{log: g, what: transferred{lane{in: read, name: b.name, tier: b.Tier()}, b.job, len(segs)}}
+	t := &logged{log: g, of: b.Buffer, what: transferred{lane{in: read, name: b.name, tier: b.Tier()}, b.job, len(segs)}}
 	list := make([]alloc.Segment, len(segs))
 	for i, s := range segs {
 		list[i] = alloc.Segment(s)
 		t.what.bytes += int64(len(s.Buf))
+		t.end = max(t.end, s.Off+int64(len(s.Buf)))
 	}
 	if read {
 		t.Transfer = b.Buffer.Read(list...)

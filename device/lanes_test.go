@@ -2,10 +2,14 @@ package device
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"vgpu/kernels"
 )
 
 // laneEvent is what the tests look at of an event of the trace.
@@ -101,5 +105,28 @@ func TestTransferLog(t *testing.T) {
 	}
 	if n := len(g.list); n > maxLanes || g.list[n-1].job != 3*maxLanes-1 {
 		t.Errorf("%d, the last of job %d", n, g.list[n-1].job)
+	}
+}
+
+// A client that cuts a buffer under a job that transfers it is told of as that,
+// once by name, and not as an invalid argument.
+func TestTransferOfWhatWasCutOff(t *testing.T) {
+	l := newSpillLab(t)
+	l.write("x.npy", npy(noise(unit, 1)...))
+	b, err := l.d.store.Get("x.npy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Release()
+	seg := kernels.Segment{Off: 128, Buf: make([]byte, unit)}
+	if err := b.Resize(130); err != nil {
+		t.Fatal(err)
+	}
+	x := blob{b, l.d, 1, "x.npy"}
+	for what, begin := range map[string]func(...kernels.Segment) kernels.Transfer{"read": x.Read, "write": x.Write} {
+		err := named("x.npy", begin(seg).Wait(t.Context()))
+		if want := "x.npy was resized or overwritten by a client while the job waited: "; !errors.Is(err, syscall.EIO) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }

@@ -166,10 +166,10 @@ func (p *part) fill(ctx context.Context, d *Device, j *Job, mem *scratch) error 
 	return named(p.name, b.Read(kernels.Segment{Off: p.base, Buf: p.data}).Wait(ctx))
 }
 
-// named puts an operand's name before an error.
+// named puts an operand's name before an error that does not begin with it.
 func named(name string, err error) error {
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, errShapeChanged) {
+		return err
 	}
 	return fmt.Errorf("%s: %w", name, err)
 }
