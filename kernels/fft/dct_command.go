@@ -82,12 +82,15 @@ func (r *trigRequest) resolve(c *kernels.Call, in *kernels.Input, inv bool) erro
 }
 
 func (r *trigRequest) cost(c *kernels.Call, in ndarray.Layout) kernels.Cost {
+	r.threads = planThreads(c)
 	n := product(r.shape) * r.unit
+	if n == 0 {
+		return kernels.Cost{}
+	}
 	flops := 0.0
 	for _, a := range r.axes {
 		flops += float64(n) * (2.5*math.Log2(float64(max(r.shape[a], 2))) + 6)
 	}
-	r.threads = planThreads(c)
 	return kernels.Cost{
 		Flops:   flops,
 		Bytes:   float64(in.Bytes() + n*r.prec.Size()),

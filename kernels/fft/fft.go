@@ -218,6 +218,10 @@ func (r *request) resolve(c *kernels.Call, in *kernels.Input) error {
 func (r *request) points() int { return product(r.shape) }
 
 func (r *request) cost(c *kernels.Call, in ndarray.Layout) kernels.Cost {
+	r.threads = planThreads(c)
+	if r.points() == 0 {
+		return kernels.Cost{} // however long the axes are
+	}
 	flops := 0.0
 	for _, a := range r.axes {
 		flops += 5 * float64(r.points()) * math.Log2(float64(r.shape[a]))
@@ -225,7 +229,6 @@ func (r *request) cost(c *kernels.Call, in ndarray.Layout) kernels.Cost {
 	if r.real {
 		flops /= 2
 	}
-	r.threads = planThreads(c)
 	return kernels.Cost{
 		Flops:   flops,
 		Bytes:   float64(in.Bytes() + product(r.out)*complexOf(r.prec).Size()),

@@ -171,9 +171,12 @@ func (s *segments) unit() int {
 func (s *segments) lines() int { return product(s.shape) / s.shape[s.ax] }
 
 func (s *segments) cost(c *kernels.Call, in ndarray.Layout) kernels.Cost {
+	s.threads = planThreads(c)
 	n := s.lines() * s.count
 	out := product(s.out) * s.valueReals()
-	s.threads = planThreads(c)
+	if out == 0 {
+		return kernels.Cost{}
+	}
 	reals := s.unit()*product(s.shape) + out + s.count*s.bins*s.valueReals() + s.n
 	return kernels.Cost{
 		Flops:   float64(n) * 2.5 * float64(s.unit()*s.nfft) * math.Log2(float64(s.nfft)+1),

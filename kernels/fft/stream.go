@@ -43,8 +43,16 @@ type streamed struct {
 	complex ndarray.DType
 }
 
+// nothing is a run over arrays of no elements.
+func nothing() *kernels.Streamed {
+	return &kernels.Streamed{Run: func(*kernels.Exec) error { return nil }}
+}
+
 // stream plans a run that takes at most mem bytes.
 func (r *request) stream(src, dst ndarray.Layout, mem int64) (*kernels.Streamed, error) {
+	if r.points() == 0 {
+		return nothing(), nil
+	}
 	s := &streamed{r: r, m: machineFor(r.prec), src: src, dst: dst, order: r.order(), complex: complexOf(r.prec)}
 	return pack.FirstOf(mem, s.whole, s.lines, s.stages)
 }

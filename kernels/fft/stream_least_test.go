@@ -5,6 +5,8 @@ import (
 	"math"
 	"testing"
 
+	"vgpu/kernels"
+	"vgpu/kernels/kerneltest"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/stream"
 )
@@ -43,4 +45,28 @@ func TestLeastMemory(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestNothingIsFree: arrays of no elements take no memory, in core or outside,
+// however long the lines that they have none of.
+func TestNothingIsFree(t *testing.T) {
+	operands := map[string]ndarray.Array{
+		"z": ndarray.New(ndarray.C64, 1<<17+2, 0, 3), "x": ndarray.New(ndarray.F32, 1<<17+2, 0, 3), "rows": ndarray.New(ndarray.F64, 0, 1<<17+2),
+	}
+	for _, line := range []string{
+		"fft z y axes=0", "ifft z y axes=2,0 n=4,99991", "rfft x y axes=0", "irfft z y axes=0 n=262147", "fft rows y",
+		"dct x y axes=0", "idst rows y type=4", "dst z y axes=0,2 type=1", "psd rows y", "spectrogram x y axis=0", "stft rows y nperseg=65536",
+	} {
+		j, err := kerneltest.Prepare(t, Kernels(), line, operands)
+		must(t, err)
+		if j.Plan.Cost != (kernels.Cost{}) {
+			t.Errorf("%s costs %+v", line, j.Plan.Cost)
+		}
+		s, err := j.Plan.Stream(0)
+		must(t, err)
+		if s.Mem != 0 || s.Temp != 0 {
+			t.Errorf("%s: outside memory it takes %d bytes, and %d of temporary space", line, s.Mem, s.Temp)
+		}
+		must(t, s.Run(&kernels.Exec{}))
+	}
 }

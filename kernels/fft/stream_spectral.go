@@ -25,6 +25,9 @@ type segmentStream struct {
 
 // stream plans a run that takes at most mem bytes.
 func (s *segments) stream(in, out ndarray.Layout, mem int64) (*kernels.Streamed, error) {
+	if product(s.out) == 0 {
+		return nothing(), nil
+	}
 	p := &segmentStream{segments: s}
 	for a := range s.shape {
 		if a != s.ax {

@@ -21,6 +21,9 @@ type trigStream struct{ *trigRequest }
 
 // stream plans a run that takes at most mem bytes.
 func (r *trigRequest) stream(in, out ndarray.Layout, mem int64) (*kernels.Streamed, error) {
+	if product(r.shape) == 0 {
+		return nothing(), nil
+	}
 	s, c, from := &trigStream{r}, newChain(mem, out, in), source
 	for i := len(r.axes) - 1; i >= 0; i-- {
 		plan, err := pack.FirstOf(mem,
