@@ -15,5 +15,10 @@ func TestManuals(t *testing.T) {
 			continue // they compute nothing, so there is less to say
 		}
 		t.Run(name, func(t *testing.T) { kerneltest.Manual(t, k) })
+		for _, other := range k.Manual.SeeAlso {
+			if reg.Lookup(other) == nil {
+				t.Errorf("%s: see also %s, which is no kernel", name, other)
+			}
+		}
 	}
 }

@@ -76,7 +76,7 @@ func badCharacter(text string, i int) error {
 	e.msg = fmt.Sprintf("unexpected character %q", text[i:e.end])
 	switch text[i] {
 	case '@':
-		e.hint = "products of matrices are gemm's and einsum's"
+		e.hint = "products of matrices are gemm's"
 	case '[':
 		e.hint = `slice the operand: x="a.npy[0:10]"`
 	case '!':

@@ -58,6 +58,6 @@ const typesText = `All. Types combine as in NumPy 2: integers to the smallest th
 
 const notesText = `Each operation is rounded to its type, and none are fused or reordered: + - * / and sqrt of floats give numpy's bits. f16 and bf16 are computed in f32 and rounded at the end of a statement, at casts and on promotion, not after each operation. exp, log, sin and their kin are within 2 units in the last place. Complex functions are computed in c128.
 
-Powers of 2 are squares, and of floats those of 0.5 and -1 are square roots and reciprocals. An integer to a negative power is truncated: 0, except of 1 and -1. A shift by the width or more, or by a negative count, shifts all bits out. Integers are compared by value, u64 with i64 too. A float that does not fit the integer it is cast to gives what numpy gives on x86.
+Powers of 2 are squares, and of floats those of 0.5 and -1 are square roots and reciprocals. An integer to a negative power is truncated: 0, except of 1 and -1; one that is written as a number, such as i**-1, is refused. A shift by the width or more, or by a negative count, shifts all bits out. Integers are compared by value, u64 with i64 too. A float that does not fit the integer it is cast to gives what numpy gives on x86.
 
 The expression is compiled to loops over chunks of 32 KB, which stay in the second-level cache. Results do not depend on the number of threads: every element is computed alone. An output may be one of the inputs.`

@@ -49,7 +49,7 @@ NaN and infinity spread as in the reference BLAS: beta=0 never reads C, alpha=0 
 bf16 pairs are added by VDPBF16PS where the machine has it, which treats subnormal numbers as zero.
 
 Sources: Goto and van de Geijn, ACM TOMS 34(3), 2008; Van Zee and van de Geijn, ACM TOMS 41(3), 2015.`,
-	SeeAlso: []string{"dot", "einsum", "map", "cast"},
+	SeeAlso: []string{"dot", "map", "cast"},
 }
 
 var dotManual = kernels.Manual{
