@@ -28,6 +28,7 @@ type reduction struct {
 	serial    bool   // less than 64 elements are folded from left to right
 	narrow    bool   // AVX-512 works on registers of AVX2's width, but on twice as many
 	ones      bool   // asm wants a register of ones
+	whole     bool   // asm needs no other register: all sixteen of AVX2 hold lanes
 	asm       func(a *asm, acc, tmp vec, x, y operand.Op)
 	// pair, if set, is a faster asm for two registers of lanes that do not meet
 	// NaN; a set bit in nan tells that they did, and asm has to do it all again.
@@ -183,6 +184,7 @@ func reductions() []*reduction {
 	}
 	for _, r := range rs { // Zen 4 converts two runs of four a cycle, but only half a run of eight
 		r.narrow = r.elem == F32
+		r.whole = !r.two && r.elem == r.acc && r.name != "SumSquaresF64"
 	}
 	for _, e := range []Elem{F32, F64, I64, U64, I32, U32, I16, U16, I8, U8} {
 		rs = append(rs, extremeOf(e, "Max", ">"), extremeOf(e, "Min", "<"))
@@ -256,12 +258,15 @@ func (r *reduction) asmName(t Target) string {
 }
 
 // assemble emits the loop. The lanes are in eight registers at most: AVX2
-// does those of eight bytes in two passes.
+// does those of eight bytes in two passes, unless that needs no other register.
 func (r *reduction) assemble(c *build.Context, isa Target) {
 	a := &asm{c: c, isa: isa, name: r.asmName(isa)}
 	most, tmp := 8, vec(10)
 	if r.narrow && isa == AVX512 {
 		a.isa, most, tmp = AVX2, 16, 17
+	}
+	if r.whole {
+		most = 16
 	}
 	c.Function(a.name)
 	c.Attributes(attr.NOSPLIT)
