@@ -14,7 +14,19 @@ import (
 // somebody still has a file open on is detached and goes with the last of them.
 // Every later call but the releasing of what is held fails with ESHUTDOWN. A
 // plain store's files stay in any case.
-func (s *Store) Close(keep bool) error {
+func (s *Store) Close(keep bool) error { return s.end(keep, s.cfg.Persist && s.Spills()) }
+
+// Undo is Close for a store that could not be put to use: what has a name stays
+// for the next Open, and one without any leaves nothing that Open made.
+func (s *Store) Undo() error {
+	if list, err := s.ReadDir(""); err != nil || len(list) > 0 {
+		return errors.Join(err, s.Close(true))
+	}
+	return s.end(false, false)
+}
+
+// end is Close. With save all is saved in the spill tiers.
+func (s *Store) end(keep, save bool) error {
 	s.warm.close()
 	s.cancel()
 	if s.io != nil {
@@ -30,7 +42,7 @@ func (s *Store) Close(keep bool) error {
 		return unix.ESHUTDOWN
 	}
 	var err error
-	if s.cfg.Persist && s.Spills() {
+	if save {
 		if err = s.save(); err != nil {
 			keep = true
 		}
@@ -42,27 +54,34 @@ func (s *Store) Close(keep bool) error {
 		return err
 	}
 	if !keep {
-		err = errors.Join(err, s.remove())
+		err = errors.Join(err, s.remove(save))
 	}
 	err = errors.Join(err, s.lock.release(!keep))
-	if s.made && !keep {
-		gone := s.unlink(entry{unix.AT_FDCWD, s.cfg.Dir, s.cfg.Dir}, unix.AT_REMOVEDIR)
-		if !errors.Is(gone, unix.ENOTEMPTY) { // what others keep there stays
-			err = errors.Join(err, gone)
-		}
+	if !keep {
+		err = errors.Join(err, s.unmakeDir())
 	}
 	return err
 }
 
-// remove takes the RAM tier away with all buffers. Its descriptors are closed
-// already, or the unmount would find it busy with us.
-func (s *Store) remove() (err error) {
+// unmakeDir removes the state directory if Open made it, and nobody else keeps
+// something there.
+func (s *Store) unmakeDir() error {
+	if !s.made {
+		return nil
+	}
+	return s.unlinkDir(s.cfg.Dir)
+}
+
+// remove takes the RAM tier away with all buffers, and the spill tiers unless
+// they have been saved there. Its descriptors are closed already, or the unmount
+// would find it busy with us.
+func (s *Store) remove(saved bool) (err error) {
 	if s.ram.mounted {
 		err = unmount(s.sys, s.ram.path)
 	} else {
-		err = s.removeShm()
+		err = s.ram.removeShm()
 	}
-	if s.cfg.Persist && s.Spills() { // they have been saved
+	if saved {
 		return err
 	}
 	for _, t := range s.spills { // after the homes, so that none ever names what is gone
@@ -77,13 +96,13 @@ func (s *Store) remove() (err error) {
 
 // removeShm takes a folder under /dev/shm away: by one rename, so that a start
 // never finds a part of it.
-func (s *Store) removeShm() error {
-	from, gone := entry{unix.AT_FDCWD, s.ram.path, s.ram.path}, goneShm(s.ram.path)
-	if err := s.ram.clearGone(gone); err != nil {
+func (t *tier) removeShm() error {
+	from, gone := entry{unix.AT_FDCWD, t.path, t.path}, goneShm(t.path)
+	if err := t.clearGone(gone); err != nil {
 		return err
 	}
-	if err := s.rename(from, gone, 0); err != nil {
+	if err := t.rename(from, gone, 0); err != nil {
 		return err
 	}
-	return s.ram.clearDir(gone)
+	return t.clearDir(gone)
 }

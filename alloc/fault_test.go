@@ -190,28 +190,94 @@ func TestStartFails(t *testing.T) {
 	})
 }
 
-// A first start that fails leaves no mount; TestMain sees to that.
+// A first start that fails leaves nothing.
 func TestFirstStartFails(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind string) {
 		for n := 1; ; n += startScenario(kind).stride() {
 			cfg, inject := startScenario(kind).config(t, kind)
 			var calls atomic.Int64
-			inject.arm(nth(n, unix.ENOMEM, &calls))
+			stays := false // nobody knows whose the lock's file is, or it is the taking back that fails
+			fail := nth(n, unix.ENOMEM, &calls)
+			inject.arm(func(op, path string) error {
+				err := fail(op, path)
+				stays = stays || err != nil && (op == "flock" && filepath.Base(path) == "lock" || op == "unlink" && filepath.Base(path) == "ram")
+				return err
+			})
 			s, err := Open(cfg)
 			inject.disarm()
 			if err != nil {
 				want(t, err, unix.ENOMEM)
-				if mounted, _, _ := mountedAt(filepath.Join(cfg.Dir, "ram")); mounted != "" {
-					t.Fatalf("call %d: a %s is left", n, mounted)
+				if left := madeBy(t, &cfg); len(left) > 0 && !stays {
+					t.Fatalf("call %d: left: %q", n, left)
 				}
 				s = mustOpen(t, cfg)
 			}
 			ok(t, s.Close(false))
+			if left := madeBy(t, &cfg); len(left) > 0 && !stays {
+				t.Fatalf("the end left: %q", left)
+			}
 			if calls.Load() < int64(n) {
 				return
 			}
 		}
 	})
+}
+
+// madeBy lists what there is of a device: its mount, and the folders that it has or makes.
+func madeBy(t *testing.T, cfg *Config) (left []string) {
+	t.Helper()
+	if cfg.Plain != "" {
+		return nil
+	}
+	if fstype, _, _ := mountedAt(filepath.Join(cfg.Dir, "ram")); fstype != "" {
+		left = append(left, fstype)
+	}
+	shm, gone := shmPath(cfg), goneShm(shmPath(cfg)).name
+	for _, path := range []string{cfg.Dir, shm, gone} {
+		if _, err := os.Lstat(path); err == nil {
+			left = append(left, path)
+		}
+	}
+	for _, c := range cfg.Spill {
+		list, err := os.ReadDir(c.Dir)
+		if len(list) > 0 || err == nil && filepath.Base(c.Dir) == "disk0" { // which Open makes
+			left = append(left, c.Dir)
+		}
+	}
+	return left
+}
+
+// What refuses a start once tiers are made, and undoes it after it has succeeded, takes away all that there was not before.
+func TestRefusedStartLeavesNothing(t *testing.T) {
+	for what, refuse := range map[string]func(t *testing.T, cfg *Config) unix.Errno{
+		"a spill directory in memory": func(_ *testing.T, cfg *Config) unix.Errno { cfg.Spill[1].Dir = "/dev/shm"; return unix.EINVAL },
+		"one that is missing":         func(_ *testing.T, cfg *Config) unix.Errno { cfg.Spill[1].Dir += "/a/b"; return unix.ENOENT },
+		"a name in use on a disk": func(t *testing.T, cfg *Config) unix.Errno {
+			other := *cfg
+			other.Dir, other.Spill = filepath.Join(t.TempDir(), "other"), cfg.Spill[1:]
+			openWith(t, other)
+			return unix.EBUSY
+		},
+		"a backend that is none": func(_ *testing.T, cfg *Config) unix.Errno { cfg.IO = "pigeons"; return unix.EINVAL },
+		"what comes later":       func(*testing.T, *Config) unix.Errno { return 0 },
+	} {
+		eachSpillKind(t, func(t *testing.T, kind string) {
+			cfg, _ := spillConfig(t, kind, 16<<20, 2)
+			cfg.Persist = true
+			errno := refuse(t, &cfg)
+			s, err := Open(cfg)
+			if errno == 0 {
+				ok(t, err)
+				ok(t, s.Undo())
+			} else {
+				want(t, err, errno)
+			}
+			cfg.Spill = cfg.Spill[:1]
+			if left := madeBy(t, &cfg); len(left) > 0 {
+				t.Errorf("%s: left: %q", what, left)
+			}
+		})
+	}
 }
 
 // An end that fails can leave the mount, which the next start takes over.

@@ -17,6 +17,7 @@ type lockFile struct {
 	sys
 	path string
 	fd   int
+	made bool // its file was not there
 }
 
 // takeLock locks dir or fails with EBUSY, naming the process that has it.
@@ -34,35 +35,46 @@ func takeLock(x sys, dir string) (*lockFile, error) {
 // take reports false if the file was removed, by a daemon that ended, between
 // the opening and the locking.
 func (l *lockFile) take() (current bool, err error) {
-	e := entry{unix.AT_FDCWD, l.path, l.path}
-	if l.fd, err = l.open(e, unix.O_RDWR|unix.O_CREAT, 0o644); err != nil {
+	if err = l.openFile(); err != nil {
 		return false, err
 	}
-	defer func() {
-		if !current {
-			err = errors.Join(err, l.close(l.fd, l.path))
-		}
-	}()
 	err = l.do("flock", l.path, func() error { return unix.Flock(l.fd, unix.LOCK_EX|unix.LOCK_NB) })
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return false, fmt.Errorf("%s is held by %s: %w", l.path, l.holder(), unix.EBUSY)
-	}
 	if err != nil {
-		return false, err
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = fmt.Errorf("%s is held by %s: %w", l.path, l.holder(), unix.EBUSY)
+		}
+		return false, errors.Join(err, l.close(l.fd, l.path))
 	}
+	if current, err = l.current(); err == nil && current {
+		err = l.sign()
+	}
+	if err != nil || !current {
+		return false, errors.Join(err, l.release(l.made && err != nil))
+	}
+	return true, nil
+}
+
+// openFile opens the file, and makes it if it is not there.
+func (l *lockFile) openFile() (err error) {
+	e := entry{unix.AT_FDCWD, l.path, l.path}
+	l.fd, err = l.open(e, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, 0o644)
+	if l.made = err == nil; errors.Is(err, unix.EEXIST) {
+		l.fd, err = l.open(e, unix.O_RDWR|unix.O_CREAT, 0o644)
+	}
+	return err
+}
+
+// current reports whether the file that is locked has its name still.
+func (l *lockFile) current() (bool, error) {
 	mine, err := l.fstat(l.fd, l.path)
 	if err != nil {
 		return false, err
 	}
-	named, err := l.stat(e)
-	if errors.Is(err, unix.ENOENT) || err == nil && named.Ino != mine.Ino {
+	named, err := l.stat(entry{unix.AT_FDCWD, l.path, l.path})
+	if errors.Is(err, unix.ENOENT) {
 		return false, nil
 	}
-	if err != nil {
-		return false, err
-	}
-	err = l.sign()
-	return err == nil, err
+	return named.Ino == mine.Ino, err
 }
 
 // sign writes our pid, for the message that the next one gets who wants the lock.

@@ -16,7 +16,7 @@ import (
 type place struct {
 	path    string
 	mounted bool // it is a tmpfs of ours
-	fresh   bool // and was mounted just now
+	fresh   bool // this start has made it
 }
 
 // ramPlace makes ready the directory of the RAM tier: a tmpfs of our own below
@@ -24,8 +24,12 @@ type place struct {
 // /dev/shm. What a daemon that died left in either is found there again.
 func ramPlace(x sys, cfg *Config) (place, error) {
 	shm := place{path: shmPath(cfg)}
+	inShm := func() (_ place, err error) {
+		shm.fresh, err = makeShm(x, shm.path)
+		return shm, err
+	}
 	if os.Geteuid() != 0 {
-		return shm, makeShm(x, shm.path)
+		return inShm()
 	}
 	ram := place{path: filepath.Join(cfg.Dir, "ram"), mounted: true}
 	fstype, source, err := mountedAt(ram.path)
@@ -38,14 +42,14 @@ func ramPlace(x sys, cfg *Config) (place, error) {
 		return place{}, fmt.Errorf("%s: a %s (%s) is mounted there, not a tmpfs of vgpu: %w", ram.path, fstype, source, unix.EBUSY)
 	case hasBuffers(shm.path):
 		cfg.Logf("buffers were left in %s: they are taken over there, without a tmpfs of their own", shm.path)
-		return shm, makeShm(x, shm.path)
+		return inShm()
 	}
 	err = mountTmpfs(x, ram.path, cfg)
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
 		cfg.Logf("no tmpfs of our own (%v): buffers live in %s", err, shm.path)
-		return shm, makeShm(x, shm.path)
+		return inShm()
 	}
-	ram.fresh = true
+	ram.fresh = err == nil
 	return ram, err
 }
 
@@ -83,23 +87,25 @@ func hasBuffers(shm string) bool {
 }
 
 // makeShm makes the folder under /dev/shm, which all users share: it must be a
-// directory, ours, and closed to the others.
-func makeShm(x sys, path string) error {
+// directory, ours, and closed to the others. made: it was not there, and is now,
+// after an error too.
+func makeShm(x sys, path string) (made bool, err error) {
 	e := entry{unix.AT_FDCWD, path, path}
-	if err := x.mkdir(e, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
-		return err
+	err = x.mkdir(e, 0o700)
+	if made = err == nil; !made && !errors.Is(err, unix.EEXIST) {
+		return false, err
 	}
 	st, err := x.stat(e)
 	if err != nil {
-		return err
+		return made, err
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR || int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s: not a directory of ours: %w", path, unix.EEXIST)
+		return made, fmt.Errorf("%s: not a directory of ours: %w", path, unix.EEXIST)
 	}
 	if st.Mode&0o7777 != 0o700 {
-		return x.chmod(e, 0o700)
+		return made, x.chmod(e, 0o700)
 	}
-	return nil
+	return made, nil
 }
 
 // mountTmpfs mounts the tier. Nobody but the daemon may enter: who could

@@ -238,6 +238,35 @@ func TestPersistKilledAtStart(t *testing.T) {
 	ok(t, mustOpen(t, cfg).Close(false))
 }
 
+// A start that restores fails at each call, and takes nothing away that the disks have no record of any more.
+func TestPersistStartFails(t *testing.T) {
+	cfg, inject := persistConfig(t, spillKinds()[0])
+	s := mustOpen(t, cfg)
+	sow(t, s)
+	before := picture(t, s)
+	for n, reached := 1, true; reached; n += findScenario("spill").stride() {
+		ok(t, s.Close(false))
+		reboot(t, &cfg)
+		var calls atomic.Int64
+		inject.arm(nth(n, unix.EIO, &calls))
+		var err error
+		s, err = Open(cfg)
+		inject.disarm()
+		if err != nil {
+			want(t, err, unix.EIO)
+			s = mustOpen(t, cfg)
+		}
+		samePicture(t, fmt.Sprintf("call %d", n), picture(t, s), before)
+		checkStore(t, s)
+		reached = calls.Load() >= int64(n)
+	}
+	ok(t, s.Undo()) // keeps them
+	s = mustOpen(t, cfg)
+	samePicture(t, "undone", picture(t, s), before)
+	s.cfg.Persist = false
+	ok(t, s.Close(false))
+}
+
 // What does not fit on the disks stays in memory, and the end says so.
 func TestPersistNoRoom(t *testing.T) {
 	cfg, _ := persistConfig(t, spillKinds()[0])

@@ -76,6 +76,7 @@ func (s *Store) restore() (saved string, err error) {
 		return "", fmt.Errorf("restoring what %s has: %w", t.path, err)
 	}
 	s.cfg.Logf("%d entries restored from %s", len(m.Entries), t.path)
+	s.only = true
 	return m.RAM, s.dropTrees()
 }
 

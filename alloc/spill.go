@@ -35,6 +35,7 @@ type spillTier struct {
 	index  int
 	parent string // the directory that was configured
 	made   bool   // Open made it
+	fresh  bool   // Open made the device's folder there
 	data   int
 	sums   int
 	token  string // random: a home names the tier by it, so that another disk at the same path is not taken for this one
@@ -90,10 +91,7 @@ func openSpill(s *Store, i int) (*spillTier, error) {
 	}
 	if err != nil {
 		t.shut()
-		if t.made {
-			err = errors.Join(err, t.unlinkDir(t.parent))
-		}
-		return nil, fmt.Errorf("spill directory %s: %w", c.Dir, err)
+		return nil, fmt.Errorf("spill directory %s: %w", c.Dir, errors.Join(err, t.undo()))
 	}
 	return t, nil
 }
@@ -114,14 +112,16 @@ func (t *spillTier) name() string { return fmt.Sprintf("spill%d", t.index) }
 // folder there.
 func (t *spillTier) prepareDir(cfg *Config, dir string) (err error) {
 	e := entry{unix.AT_FDCWD, dir, dir}
+	t.parent = dir
 	err = t.mkdir(e, 0o711)
 	if t.made = err == nil; err != nil && !errors.Is(err, unix.EEXIST) {
 		return err
 	}
-	if t.parent, err = filepath.EvalSymlinks(dir); err != nil {
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
 		return err
 	}
-	if t.parent, err = filepath.Abs(t.parent); err != nil {
+	if t.parent, err = filepath.Abs(real); err != nil {
 		return err
 	}
 	fd, err := t.openPath(t.parent)
@@ -133,7 +133,8 @@ func (t *spillTier) prepareDir(cfg *Config, dir string) (err error) {
 		return err
 	}
 	t.path = filepath.Join(t.parent, cfg.Name)
-	return makeShm(t.sys, t.path)
+	t.fresh, err = makeShm(t.sys, t.path)
+	return err
 }
 
 // fuseMagic is statfs(2)'s f_type of FUSE.
@@ -317,6 +318,18 @@ func (t *spillTier) shut() {
 		}
 	}
 	t.tier.shut()
+}
+
+// undo takes away what a start that failed has made. Its descriptors are closed
+// already.
+func (t *spillTier) undo() error {
+	switch {
+	case t.fresh:
+		return t.remove()
+	case t.made:
+		return t.unlinkDir(t.parent)
+	}
+	return nil
 }
 
 // remove takes the tier away. Its descriptors are closed already.

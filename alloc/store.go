@@ -40,6 +40,7 @@ type Store struct {
 	sys
 	cfg  Config
 	made bool // Dir was made by Open
+	only bool // the RAM tier is all that is left of buffers that Open found on the disks
 	lock *lockFile
 	ram  *tier
 	mem  *budget
@@ -132,22 +133,51 @@ func (s *Store) openPlain() (err error) {
 }
 
 // openTiers opens a store with tiers: the lock comes first, so that nothing of
-// a running daemon is touched.
+// a running daemon is touched. A start that fails leaves nothing that was not
+// there before it.
 func (s *Store) openTiers() (err error) {
-	if s.made, err = s.makeDir(); err != nil {
-		return err
-	}
-	if s.lock, err = takeLock(s.sys, s.cfg.Dir); err != nil {
-		return err
-	}
-	place, err := ramPlace(s.sys, &s.cfg)
+	s.made, err = s.makeDir()
 	if err == nil {
-		err = s.openRAM(place)
+		s.lock, err = takeLock(s.sys, s.cfg.Dir)
+	}
+	if err == nil {
+		if err = s.openLocked(); err != nil {
+			err = errors.Join(err, s.lock.release(s.lock.made))
+		}
 	}
 	if err != nil {
-		return errors.Join(err, s.lock.release(false))
+		err = errors.Join(err, s.unmakeDir())
 	}
-	return nil
+	return err
+}
+
+// openLocked opens the tiers of a state directory that is locked.
+func (s *Store) openLocked() error {
+	p, err := ramPlace(s.sys, &s.cfg)
+	if err == nil {
+		err = s.openRAM(p)
+	}
+	if err != nil {
+		err = errors.Join(err, s.undo(p))
+	}
+	return err
+}
+
+// undo takes away the tiers that a start that failed has made, whose descriptors
+// are closed already. One that was there stays: it holds buffers, and the next
+// Open takes it over.
+func (s *Store) undo(p place) (err error) {
+	switch {
+	case !p.fresh || s.only:
+	case p.mounted:
+		err = unmount(s.sys, p.path)
+	default:
+		err = (&tier{sys: s.sys, logf: s.cfg.Logf, path: p.path}).removeShm()
+	}
+	for _, t := range s.spills { // after the homes, as in remove
+		err = errors.Join(err, t.undo())
+	}
+	return err
 }
 
 // makeDir makes the state directory. Others may pass through it but not list it.
@@ -167,29 +197,27 @@ func (s *Store) makeDir() (made bool, err error) {
 	return true, s.chmod(e, 0o711) // whatever the umask
 }
 
-// openRAM opens the RAM tier and loads it. A mount that this start made is not
-// left behind by its failure.
+// openRAM opens the RAM tier and loads it. After an error all descriptors are
+// closed.
 func (s *Store) openRAM(p place) (err error) {
-	if s.ram, err = openTier(s.sys, p.path, s.cfg.Logf); err == nil {
-		s.ram.mounted = p.mounted
-		if !p.mounted {
-			err = s.ram.clearGone(goneShm(p.path))
-		}
-		if err == nil {
-			err = s.ram.clear(s.ram.tmp, tmpDir)
-		}
-		if err == nil {
-			err = s.openSpillTiers()
-		}
-		if err == nil {
-			err = s.load()
-		}
-		if err != nil {
-			err = errors.Join(err, s.shutTiers())
-		}
+	if s.ram, err = openTier(s.sys, p.path, s.cfg.Logf); err != nil {
+		return err
 	}
-	if err != nil && p.fresh { // one that was there stays: it holds buffers, and the next Open takes it over
-		err = errors.Join(err, unmount(s.sys, p.path))
+	s.ram.mounted = p.mounted
+	if !p.mounted {
+		err = s.ram.clearGone(goneShm(p.path))
+	}
+	if err == nil {
+		err = s.ram.clear(s.ram.tmp, tmpDir)
+	}
+	if err == nil {
+		err = s.openSpillTiers()
+	}
+	if err == nil {
+		err = s.load()
+	}
+	if err != nil {
+		err = errors.Join(err, s.shutTiers())
 	}
 	return err
 }

@@ -165,12 +165,12 @@ func Open(cfg Config) (*Device, error) {
 	d.reportInterrupted()
 	if err := d.openTuning(); err != nil {
 		p.Close()
-		return nil, errors.Join(err, store.Close(true))
+		return nil, errors.Join(err, store.Undo())
 	}
 	if d.hints, err = openHints(store); err != nil {
 		d.tuning.stop(true)
 		p.Close()
-		return nil, errors.Join(err, store.Close(true))
+		return nil, errors.Join(err, store.Undo())
 	}
 	store.OnFree(d.memoryFreed)
 	if store.Spills() {
@@ -229,19 +229,24 @@ func (d *Device) Stop(ctx context.Context) error {
 // Close stops the device and gives everything back. With keep the buffers
 // stay for the next Open.
 func (d *Device) Close(ctx context.Context, keep bool) error {
+	return errors.Join(d.halt(ctx), d.store.Close(keep))
+}
+
+// halt stops the device and all that works for it.
+func (d *Device) halt(ctx context.Context) error {
 	err := d.Stop(ctx)
 	d.tuning.stop(true)
 	d.moves.stop()
 	d.pool.Close()
-	return errors.Join(err, d.store.Close(keep))
+	return err
 }
 
 // Undo closes a device that could not be put to use after all: the buffers that
-// Open found stay for the next one, and without any what it made goes.
+// Open found stay for the next one, and without any all that it made goes.
 func (d *Device) Undo() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	return d.Close(ctx, d.store.Usage().Buffers > 0)
+	return errors.Join(d.halt(ctx), d.store.Undo())
 }
 
 // unfinished counts jobs that have been accepted and have not ended.
