@@ -28,6 +28,7 @@ type spot struct {
 	era     atomic.Uint64 // of its tier's file system when it was made, or last found whole
 	changed atomic.Bool   // since it was made
 	lent    atomic.Bool   // the kernel has had the file for a client, or may have, before this start
+	rot     rot
 }
 
 // home is a spot whose file is open.

@@ -321,14 +321,3 @@ func (b *Buffer) readThrough(ctx context.Context, h *home, size int64, write fun
 		return p
 	})
 }
-
-// verify checks bytes that were read from off on, where a chunk begins.
-func (h *home) verify(rel string, p []byte, off, size int64, epoch uint64) error {
-	bad, n := h.sums.verify(p, off, size, epoch)
-	h.t.traffic.verified.Add(uint64(n))
-	if bad < 0 {
-		return nil
-	}
-	h.t.traffic.bad.Add(1)
-	return &ChecksumError{Path: rel, File: h.entry().rel, Off: bad, Len: min(chunkSize, size-bad)}
-}

@@ -171,7 +171,8 @@ func TestSpillBackends(t *testing.T) {
 func TestBitRot(t *testing.T) {
 	s, _ := openSpilling(t, spillKinds()[0], 16<<20, 1)
 	want := noise(1, 3<<20)
-	b := keep(t, s, "a", want)
+	put(t, s, "a", string(want))
+	b := get(t, s, "a")
 	ok(t, b.Spill(ctx))
 	const at = 1<<20 + 12345
 	flip(t, s, at)
@@ -191,12 +192,39 @@ func TestBitRot(t *testing.T) {
 	whole := make([]byte, len(want))
 	check("stream of all", b.Read(Segment{0, whole}).Wait(ctx))
 	check("promote", b.Promote(ctx, false))
-	if b.Resident() || s.Tiers()[1].Bad != 4 {
-		t.Errorf("%+v", s.Tiers()[1])
+	bad := func(n uint64) {
+		t.Helper()
+		if got := s.Tiers()[1]; got.Bad != n {
+			t.Errorf("%d chunks are wrong, %+v", n, got)
+		}
 	}
+	bad(1) // one, however often it is met
+	if b.Resident() {
+		t.Error("it is resident")
+	}
+	flip(t, s, 100)
+	_, err = b.ReadAt(p, 0)
+	ok(t, err) // verified before
+	b.Release()
+	b = get(t, s, "a")
+	_, err = b.ReadAt(p, at)
+	check("read of one that is open anew", err)
+	bad(1)
+	if _, err = b.ReadAt(p, 0); !errors.Is(err, unix.EIO) {
+		t.Errorf("another chunk: %v", err)
+	}
+	bad(2)
+	ok(t, b.Write(Segment{at &^ (chunkSize - 1), want[:chunkSize]}).Wait(ctx))
+	b.Release()
+	flip(t, s, at)
+	b = get(t, s, "a")
+	_, err = b.ReadAt(p, at)
+	check("read of one that was overwritten", err)
+	bad(3)
 	checkStore(t, s)
 	ok(t, b.Promote(ctx, true)) // it will be overwritten
 	ok(t, b.Spill(ctx))
+	b.Release()
 }
 
 // flip changes a bit of the only spill file.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"slices"
 	"sync"
 
@@ -136,7 +137,7 @@ func (u *sums) begin(t *spillTier, p *spot, lo, hi int64) (*span, error) {
 	if u.pack != nil {
 		return nil, errPacked
 	}
-	if err := u.change(p); err != nil || u.off || lo >= hi {
+	if err := u.change(p, lo, hi); err != nil || u.off || lo >= hi {
 		return w, err
 	}
 	if err := u.unfile(t, p); err != nil {
@@ -221,7 +222,8 @@ func (u *sums) resize(t *spillTier, p *spot, from, to int64) error {
 	if from == to {
 		return nil
 	}
-	if err := u.change(p); err != nil || u.off {
+	first, end := min(from, to)&^(chunkSize-1), max(from, to)
+	if err := u.change(p, first, end); err != nil || u.off {
 		return err
 	}
 	if u.pack != nil {
@@ -230,7 +232,7 @@ func (u *sums) resize(t *spillTier, p *spot, from, to int64) error {
 	if err := u.unfile(t, p); err != nil {
 		return err
 	}
-	u.forget(min(from, to)&^(chunkSize-1), max(from, to))
+	u.forget(first, end)
 	if n := chunks(to); n < int64(len(u.of)) {
 		u.of, u.seen = u.of[:n], u.seen[:n]
 	}
@@ -246,7 +248,7 @@ func (u *sums) drop(t *spillTier, p *spot) error {
 	if u.pack != nil {
 		return errPacked
 	}
-	if err := u.change(p); err != nil {
+	if err := u.change(p, 0, math.MaxInt64); err != nil {
 		return err
 	}
 	if err := u.unfile(t, p); err != nil {
@@ -257,13 +259,14 @@ func (u *sums) drop(t *spillTier, p *spot) error {
 	return nil
 }
 
-// change takes note that the file will not be what it was. EROFS: it cannot be
-// changed. u.mu is held.
-func (u *sums) change(p *spot) error {
+// change takes note that [lo, hi) of the file will not be what it was. EROFS: it
+// cannot be changed. u.mu is held.
+func (u *sums) change(p *spot, lo, hi int64) error {
 	if u.fixed {
 		return fail("write", p.where, unix.EROFS)
 	}
 	p.changed.Store(true)
+	p.rot.forget(lo, hi)
 	return nil
 }
 

@@ -22,7 +22,8 @@ type TierUsage struct {
 	Misses        uint64 // RAM: operands that they did not
 	BytesRead     uint64 // streamed in place
 	BytesWritten  uint64
-	Verified, Bad uint64 // chunks whose checksum was compared, and that were wrong
+	Verified      uint64 // chunks whose checksum was compared, and right
+	Bad           uint64 // chunks that were found wrong, each once until its bytes change
 	Direct        bool   // past the page cache
 	Backend, Note string // of transfers: "uring" or "threads"; why out of use, or not direct, or not io_uring
 	Offline       bool   // out of use, since its disk has failed

@@ -48,12 +48,6 @@ func (c *codec) undo(k *packing, part packedChunk, data []byte, n int64) bool {
 	return sum(data) == part.sum && c.unpack(data, int(n), k.width)
 }
 
-// damaged is the error of a chunk that does not decompress.
-func (h *home) damaged(path string, off, n int64) error {
-	h.t.traffic.bad.Add(1)
-	return &ChecksumError{Path: path, File: h.entry().rel, Off: off, Len: n}
-}
-
 // readPacked is ReadAt of a compressed buffer. Preconditions: b.mu is held.
 func (b *Buffer) readPacked(h *home, p []byte, off int64) (n int, err error) {
 	st, err := h.t.fstat(h.fd, h.where)

@@ -46,7 +46,7 @@ var (
 	descTierMove = desc("tier_moved_bytes_total", "Bytes of buffers moved to a tier and away from it, by tier and direction.", "tier", "direction")
 	descTierIO   = desc("tier_streamed_bytes_total", "Bytes read and written where they are by streamed jobs, by tier and direction.", "tier", "direction")
 	descTierHits = desc("tier_hits_total", "Operands found in memory and not (misses), by tier and result.", "tier", "result")
-	descTierSums = desc("tier_checked_chunks_total", "Chunks whose checksum was verified, by tier and result.", "tier", "result")
+	descTierSums = desc("tier_checked_chunks_total", "Chunks whose checksum was compared, by tier and result; a wrong one counts once until its bytes change.", "tier", "result")
 	descQuota    = desc("quota_used_bytes", "What a user's buffers take of the quota, by user number.", "uid")
 	descQuotaMax = desc("quota_limit_bytes", "What --quota allows each user but root.")
 	descMoves    = desc("moves_total", "Buffers moved, by reason: eviction, eager, promotion, prefetch.", "reason")
