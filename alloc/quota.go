@@ -30,8 +30,9 @@ type charge struct {
 
 // QuotaUsage is what a user's buffers take, in bytes.
 type QuotaUsage struct {
-	UID         uint32
-	Used, Limit int64
+	UID   uint32
+	Used  int64
+	Limit int64 // 0: none, as of root
 }
 
 // Quotas lists the users who have buffers, by number; nil if there is no quota.
@@ -42,11 +43,19 @@ func (s *Store) Quotas() []QuotaUsage {
 	var list []QuotaUsage
 	for uid, used := range q.used {
 		if used > 0 {
-			list = append(list, QuotaUsage{uid, used, q.limit})
+			list = append(list, QuotaUsage{uid, used, q.limitOf(uid)})
 		}
 	}
 	slices.SortFunc(list, func(a, b QuotaUsage) int { return cmp.Compare(a.UID, b.UID) })
 	return list
+}
+
+// limitOf is what a user may have; 0: all there is.
+func (q *quotas) limitOf(uid uint32) int64 {
+	if uid == 0 {
+		return 0
+	}
+	return q.limit
 }
 
 // set counts a file as one of that size, its owner staying the same.
@@ -96,7 +105,7 @@ func (q *quotas) charge(k key, uid uint32, size int64, instead key) error {
 	if c := q.of[instead]; c.uid == uid && instead != k {
 		more -= c.bytes
 	}
-	if uid != 0 && more > 0 && q.used[uid]+more > q.limit {
+	if limit := q.limitOf(uid); limit > 0 && more > 0 && q.used[uid]+more > limit {
 		return unix.EDQUOT
 	}
 	q.put(k, charge{uid, pages(size)})

@@ -86,6 +86,7 @@ type Stats struct {
 	Errors                uint64
 	Memory                alloc.Usage
 	Tiers                 []TierUsage        // of memory and the spill tiers; none of a plain store
+	Quota                 int64              // what each user but root may have; 0: no limit
 	Quotas                []alloc.QuotaUsage // of users who have buffers, if there is a quota
 	Moves                 MoveStats
 	Queues                []QueueStats
@@ -102,7 +103,7 @@ func (d *Device) Stats() Stats {
 	d.mu.Unlock()
 	s := Stats{
 		Accepted: gone.accepted, Goroutines: runtime.NumGoroutine(), Descriptors: descriptors(),
-		Uptime: time.Since(d.started), State: "running", Ended: map[State]uint64{}, Memory: d.store.Usage(), Tiers: d.store.Tiers(), Quotas: d.store.Quotas(), Moves: d.moves.count(), Workers: d.pool.Stats(), Policy: d.Policy(),
+		Uptime: time.Since(d.started), State: "running", Ended: map[State]uint64{}, Memory: d.store.Usage(), Tiers: d.store.Tiers(), Quota: d.cfg.Store.Quota, Quotas: d.store.Quotas(), Moves: d.moves.count(), Workers: d.pool.Stats(), Policy: d.Policy(),
 	}
 	for _, state := range []State{Done, Failed, Cancelled, TimedOut} {
 		s.Ended[state] = gone.ended[state]

@@ -67,6 +67,9 @@ func TestSpillQuota(t *testing.T) {
 		if d.tier("a") != "spill0" || d.quotaUsed(alice) != 3<<20 {
 			t.Errorf("%s, %d used", d.tier("a"), d.quotaUsed(alice))
 		}
+		if root, limit := d.field("stat", "quota.0.limit"), d.number(fmt.Sprintf("quota.%d.limit", alice.Uid)); root != "" || d.number("quota.0.used") < 14e6 || limit != 4<<20 {
+			t.Errorf("the limit of root is %q, of alice %d", root, limit)
+		}
 		d.mayNot(alice, "truncate -s 5M buffers/a", edquot)
 		d.may(alice, "truncate -s 4M buffers/a")
 		// Nobody is given more than he may have.

@@ -126,11 +126,11 @@ func collectTiers(s *device.Stats, gauge, count func(d *prometheus.Desc, v float
 		count(descTierSums, float64(u.Verified), u.Name, "good")
 		count(descTierSums, float64(u.Bad), u.Name, "bad")
 	}
-	for i, q := range s.Quotas {
+	for _, q := range s.Quotas {
 		gauge(descQuota, float64(q.Used), strconv.FormatUint(uint64(q.UID), 10))
-		if i == 0 {
-			gauge(descQuotaMax, float64(q.Limit))
-		}
+	}
+	if s.Quota > 0 {
+		gauge(descQuotaMax, float64(s.Quota))
 	}
 	m := &s.Moves
 	for reason, n := range map[string]uint64{"eviction": m.Evictions, "eager": m.Eager, "promotion": m.Promotions, "prefetch": m.Prefetched} {

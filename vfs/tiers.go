@@ -100,7 +100,9 @@ func (t *tree) statTiers(l *lines, s *device.Stats) {
 	for _, q := range s.Quotas {
 		key := fmt.Sprintf("quota.%d.", q.UID)
 		l.add(key+"used", q.Used)
-		l.add(key+"limit", q.Limit)
+		if q.Limit > 0 {
+			l.add(key+"limit", q.Limit)
+		}
 	}
 	m := &s.Moves
 	l.add("moves.evictions", m.Evictions)
