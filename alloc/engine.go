@@ -161,6 +161,7 @@ type piece struct {
 	short  int          // bytes with which a read that meets the end of the file is complete
 	fill   func() error // before a write: puts the bytes into Buf
 	drain  func() error // after a read: takes them out
+	call   func() error // nil: what is said above; else a system call that is cheaper than a request, and has done all of it
 }
 
 // flow carries out the pieces that next gives, until it gives nil, several at a
@@ -272,6 +273,13 @@ func (f *flow) begin() (bool, error) {
 	p := f.held
 	if p == nil {
 		return false, nil
+	}
+	if p.call != nil {
+		if err := f.ctx.Err(); err != nil {
+			return false, err
+		}
+		f.held = nil
+		return true, p.call()
 	}
 	if p.staged > 0 && p.block == nil {
 		block, err := f.e.take(f.ctx, f.q.Pending() == 0)

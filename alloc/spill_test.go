@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -285,6 +286,46 @@ func TestSpilledInPlace(t *testing.T) {
 		holds(t, b, want)
 		checkStore(t, s)
 	})
+}
+
+// Short segments are written by system calls, long ones by requests of the ring; what fails of the former is the transfer's error.
+func TestShortSegments(t *testing.T) {
+	s, inject := openSpilling(t, spillKinds()[0], 16<<20, 1)
+	want := noise(5, 2<<20)
+	b := keep(t, s, "a", make([]byte, len(want)))
+	ok(t, b.Spill(ctx))
+	tier := s.spills[0]
+	var calls, requests atomic.Int64
+	count := func(n *atomic.Int64, fail error) Faults {
+		return func(op, path string) error {
+			if op != "write" || path != tier.path {
+				return nil
+			}
+			n.Add(1)
+			return fail
+		}
+	}
+	tier.faults = count(&calls, nil)
+	inject.arm(count(&requests, nil)) // which is the ring's alone now
+	segs := []Segment{{1 << 20, want[1<<20:]}}
+	const short = 660
+	for off := 0; off < 1<<20; off += short {
+		segs = append(segs, Segment{int64(off), want[off:min(off+short, 1<<20)]})
+	}
+	ok(t, b.Write(segs...).Wait(ctx))
+	holds(t, b, want)
+	if n := len(segs) - 1; tier.direct && (calls.Load() != int64(n) || requests.Load() == 0 || requests.Load() >= int64(n)) {
+		t.Errorf("%d short segments: %d calls, %d requests", n, calls.Load(), requests.Load())
+	}
+	tier.faults = count(&calls, unix.ENOSPC)
+	if err := b.Write(segs[1:]...).Wait(ctx); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("%v", err)
+	}
+	tier.faults = nil
+	ok(t, b.Write(segs...).Wait(ctx))
+	holds(t, b, want)
+	inject.disarm()
+	checkStore(t, s)
 }
 
 // checkSpills compares the homes, the spill files and what is counted. Nothing moves meanwhile.

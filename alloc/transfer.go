@@ -239,7 +239,9 @@ func (r *reader) verify(got []byte, lo int64) error {
 }
 
 // directMin is how long a segment is at least that is written past the page
-// cache. Shorter ones, which are rows of tiles, become whole blocks there.
+// cache. Shorter ones, which are rows of tiles, become whole blocks there. They
+// are written by pwrite(2), which copies them and is done: the kernel hands a
+// request that may have to wait for a page to a thread of its own.
 const directMin = 64 << 10
 
 // writeSegs writes them. In the RAM tier that is copying.
@@ -357,6 +359,12 @@ func (w *writer) next() *piece {
 	p := &piece{path: w.h.where}
 	p.Code, p.FD, p.Off, p.Buf = iouring.Write, w.h.fd, part.off, part.buf
 	if !part.direct {
+		if len(part.buf) < directMin {
+			p.call = func() error {
+				_, err := w.h.t.writeFull(w.h.fd, w.h.where, part.buf, part.off)
+				return err
+			}
+		}
 		return p
 	}
 	if p.FD = w.h.direct; !w.h.t.aligned(part.buf) {
