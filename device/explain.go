@@ -100,8 +100,9 @@ func (d *Device) toBring(dr *draft) (sum float64) {
 
 // estimate is the time that a cost takes at the machine's measured rates: the
 // larger of computing and moving, as the roofline model has it (Williams,
-// Waterman, Patterson, CACM 52(4), 2009). A streamed job's disk is a third roof;
-// what is brought into memory first is time beside it.
+// Waterman, Patterson, CACM 52(4), 2009). A streamed job's disk is a third roof,
+// at which short runs count as the bytes that could be moved instead; what is
+// brought into memory first is time beside it.
 func (d *Device) estimate(c kernels.Cost, s *kernels.Streamed, brought float64) (float64, bool) {
 	p, ok := d.Peaks()
 	if !ok {
@@ -115,7 +116,7 @@ func (d *Device) estimate(c kernels.Cost, s *kernels.Streamed, brought float64) 
 		}
 		sec += brought / disk
 		if s != nil {
-			sec = max(sec, s.Moved/disk)
+			sec = max(sec, (s.Moved+s.Apart)/disk)
 		}
 	}
 	return sec, true

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"vgpu/kernels"
 )
 
 // A working set of four times the memory is computed on as if it fitted.
@@ -314,6 +316,10 @@ func TestExplainModes(t *testing.T) {
 	p, _ := l.d.Peaks()
 	if p.DiskRead <= 0 || p.DiskWrite <= 0 {
 		t.Errorf("%+v", p)
+	}
+	long, _ := l.d.estimate(kernels.Cost{}, &kernels.Streamed{Moved: 1e9}, 0)
+	if short, ok := l.d.estimate(kernels.Cost{}, &kernels.Streamed{Moved: 1e6, Apart: 999e6}, 0); !ok || short != long {
+		t.Errorf("%g s for short runs, %g s for as much in long ones", short, long)
 	}
 	for line, want := range map[string][]string{
 		"explain stir a.npy x.npy":                    {"mode memory", "memory 2621696", "brought 1310848", "path stir", "seconds "},

@@ -14,6 +14,9 @@ type Streamed struct {
 	Mem int64
 	// Moved is the bytes read and written over all passes.
 	Moved float64
+	// Apart is as many bytes more as could be moved in the time that is lost
+	// because what is moved lies in many runs, each a request.
+	Apart float64
 	// Temp is the bytes of temporary space outside memory at the most.
 	Temp int64
 	// Explain holds `key value` pairs for `explain`: tiles, passes.

@@ -45,6 +45,7 @@ func planStream(c *kernels.Call, p *kernels.Plan, progs []*program, mem int64) (
 		s.tilings = append(s.tilings, t)
 		out.Mem += t.Mem
 		out.Moved += t.Moved()
+		out.Apart += t.Apart()
 		out.Explain = append(out.Explain, t.Explain()...)
 	}
 	if short != nil {

@@ -65,7 +65,7 @@ func (s *streamed) whole(mem int64) (*kernels.Streamed, error) {
 	if t := s.paneled(mem); len(s.passes) > 0 && t != nil && t.traffic(false) < s.traffic(false) {
 		s = t
 	}
-	out := &kernels.Streamed{Mem: s.mem, Moved: s.traffic(true), Temp: s.temp(), Explain: s.explain()}
+	out := &kernels.Streamed{Mem: s.mem, Moved: s.traffic(true), Apart: s.traffic(false) - s.traffic(true), Temp: s.temp(), Explain: s.explain()}
 	out.Run = runStreamed[float64](s)
 	if s.r.prec == ndarray.F32 {
 		out.Run = runStreamed[float32](s)

@@ -33,6 +33,7 @@ type phase struct {
 	ends      []end
 	mem, temp int64
 	moved     float64
+	apart     float64
 	texts     []string // of its passes
 	once      bool     // for all lines, with the first
 	run       func(x *kernels.Exec, at []kernels.Stored) error
@@ -116,7 +117,7 @@ func (c *chain) add(plan *kernels.Streamed, err error, to end, from ...end) {
 	if c.refused = append(c.refused, err); err != nil {
 		return
 	}
-	p := phase{ends: append([]end{to}, from...), mem: plan.Mem, temp: plan.Temp, moved: plan.Moved}
+	p := phase{ends: append([]end{to}, from...), mem: plan.Mem, temp: plan.Temp, moved: plan.Moved, apart: plan.Apart}
 	for _, e := range plan.Explain {
 		if strings.HasPrefix(e.Term, "pass") {
 			p.texts = append(p.texts, e.Text)
@@ -155,7 +156,7 @@ func (c *chain) pass(what string, shape []int, cuts stream.Cuts, body func(x *ke
 	if c.refused = append(c.refused, err); err != nil {
 		return
 	}
-	p.mem, p.moved = t.Mem, t.Moved()
+	p.mem, p.moved, p.apart = t.Mem, t.Moved(), t.Apart()
 	p.texts = []string{what + ", " + itoa(t.Tiles()) + " tiles of " + ndarray.ShapeString(t.Extents)}
 	p.run = func(x *kernels.Exec, at []kernels.Stored) error { return t.Run(x, at, body(x, t)) }
 	c.phases = append(c.phases, p)
@@ -207,6 +208,7 @@ func (c *chain) streamed() (*kernels.Streamed, error) {
 			times = 1
 		}
 		out.Mem, out.Moved = max(out.Mem, p.mem), out.Moved+float64(times)*p.moved
+		out.Apart += float64(times) * p.apart
 		for _, text := range p.texts {
 			if times > 1 {
 				text += ", for each of " + itoa(c.lines) + " lines"

@@ -100,7 +100,7 @@ func (l *lineStream) stream(mem int64) (*kernels.Streamed, error) {
 	if best == nil {
 		return nil, &stream.NoMemError{Least: least, Have: mem}
 	}
-	out := &kernels.Streamed{Mem: best.mem, Moved: best.traffic(true), Temp: best.temp(), Explain: best.explain()}
+	out := &kernels.Streamed{Mem: best.mem, Moved: best.traffic(true), Apart: best.traffic(false) - best.traffic(true), Temp: best.temp(), Explain: best.explain()}
 	out.Run = runLine[float64](best)
 	if l.r.prec == ndarray.F32 {
 		out.Run = runLine[float32](best)

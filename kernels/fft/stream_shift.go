@@ -20,6 +20,7 @@ func streamShift(out, in ndarray.Layout, shift []int, mem int64) (*kernels.Strea
 		}
 		tilings = append(tilings, t)
 		plan.Mem, plan.Moved = max(plan.Mem, t.Mem+pack.Slack), plan.Moved+t.Moved()
+		plan.Apart += t.Apart()
 		plan.Explain = t.Explain()
 	}
 	if err := pack.Refusal(mem, refused...); err != nil {

@@ -417,20 +417,26 @@ func (c *cut) moved() float64 {
 		func(l ndarray.Layout) float64 { b, _ := stream.SinkTraffic(l); return b })
 }
 
+// apart is what the runs of what is moved cost for being apart.
+func (c *cut) apart() float64 { return c.transfers() - c.moved() }
+
+// transfers is what all that is moved costs, in bytes of one long transfer.
+func (c *cut) transfers() float64 { return c.traffic(sourceCost, sinkCost) }
+
+func sourceCost(l ndarray.Layout) float64 { _, cost := stream.SourceTraffic(l); return cost }
+func sinkCost(l ndarray.Layout) float64   { _, cost := stream.SinkTraffic(l); return cost }
+
 // cost is what a run costs, in bytes of one long transfer. Transfers and cores
 // work side by side, so it is the slower of the two that counts; a part of the
 // other, which never overlaps in full; and what overlaps with nothing, the first
 // panels and the last strip.
 func (c *cut) cost() float64 {
-	source := func(l ndarray.Layout) float64 { _, b := stream.SourceTraffic(l); return b }
-	sink := func(l ndarray.Layout) float64 { _, b := stream.SinkTraffic(l); return b }
-	ends := sink(c.stripOf(c.q.C.Layout))
+	ends := sinkCost(c.stripOf(c.q.C.Layout))
 	if c.depth > 0 {
-		ends += source(c.panelA()) + source(c.panelB())
+		ends += sourceCost(c.panelA()) + sourceCost(c.panelB())
 	}
-	runs := c.traffic(source, sink)
-	moves := runs + float64(c.total()*c.panels())*stream.StepCost
-	work := c.work() + runsWork*(runs-c.moved())
+	moves := c.transfers() + float64(c.total()*c.panels())*stream.StepCost
+	work := c.work() + runsWork*c.apart()
 	return max(moves, work) + min(moves, work)/4 + ends
 }
 

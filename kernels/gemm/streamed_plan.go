@@ -90,7 +90,7 @@ func (r *reading) stored(q *Problem, x *kernels.Exec) (s stored) {
 
 // streamed is the plan of a cut, but for Run.
 func (c *cut) streamed() *kernels.Streamed {
-	return &kernels.Streamed{Mem: c.need(), Moved: c.moved(), Explain: c.explain()}
+	return &kernels.Streamed{Mem: c.need(), Moved: c.moved(), Apart: c.apart(), Explain: c.explain()}
 }
 
 // stream plans a dot line whose operands stay outside memory.

@@ -158,11 +158,13 @@ func (e *external) streamed() *kernels.Streamed {
 	sweeps := 1 + e.levels // the runs, and each round of merges
 	if e.before != nil {
 		s.Moved += e.before.Moved()
+		s.Apart += e.before.Apart()
 		s.Temp += int64(e.packedIn.Bytes())
 		sweeps++
 	}
 	if e.after != nil {
 		s.Moved += e.after.Moved()
+		s.Apart += e.after.Apart()
 		s.Temp += int64(e.packedOut.Bytes())
 		sweeps++
 	}

@@ -79,8 +79,10 @@ func (t *tallying) sweeps(s *kernels.Streamed, mem int64) error {
 		}
 		t.mem = max(t.mem, g.Mem)
 		s.Moved += g.Moved()
+		s.Apart += g.Apart()
 		if i == 0 && t.extent && t.weights < 0 {
 			s.Moved += g.Moved() // twice
+			s.Apart += g.Apart()
 			sweeps++
 		}
 		if g != t.row && g != t.packs[1] { // the others go over a part, or over the weights

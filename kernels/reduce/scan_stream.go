@@ -50,6 +50,7 @@ func planScanStream(c *kernels.Call, p *kernels.Plan, g *geometry, class ndarray
 	if plan.Mem += pack.Slack; s.packed != nil {
 		plan.Mem = max(plan.Mem, s.packed.Mem+pack.Slack)
 		plan.Moved += s.packed.Moved()
+		plan.Apart += s.packed.Apart()
 		plan.Temp = int64(s.from.Bytes())
 		passes++
 	}

@@ -60,7 +60,8 @@ func (s *softmaxStream) planChunks(shape []int, ops []stream.Operand, mem int64)
 	}
 	s.chunks = ceil(s.g.k, s.t.Extents[s.rank-1])
 	plan = s.t.Streamed(s.runChunks)
-	plan.Moved += 2 * readBytes(s.t, ops[0])
+	moved, apart := readTraffic(s.t, ops[0])
+	plan.Moved, plan.Apart = plan.Moved+2*moved, plan.Apart+2*apart
 	plan.Explain = append(s.t.Explain(), stream.Passes(3))
 	return plan, nil
 }

@@ -246,7 +246,8 @@ func (s *tiles) settle() *kernels.Streamed {
 	if s.chunks > 1 {
 		passes = s.need.passes
 	}
-	out.Moved = float64(passes) * s.moved()
+	moved, apart := s.traffic()
+	out.Moved, out.Apart = float64(passes)*moved, float64(passes)*apart
 	for _, o := range s.plan.Out {
 		out.Moved += float64(ndarray.NewLayout(o.DType, o.Shape...).Bytes())
 	}
@@ -254,26 +255,27 @@ func (s *tiles) settle() *kernels.Streamed {
 	return out
 }
 
-// moved is the bytes that one pass reads.
-func (s *tiles) moved() float64 {
+// traffic is the bytes that one pass reads, and what their runs cost for being
+// apart.
+func (s *tiles) traffic() (moved, apart float64) {
 	if !s.reads() {
-		return 0
+		return 0, 0
 	}
-	in := readBytes(s.t, s.operands()[0])
+	moved, apart = readTraffic(s.t, s.operands()[0])
 	for _, n := range s.k[:s.lead] {
-		in *= float64(n)
+		moved, apart = moved*float64(n), apart*float64(n)
 	}
-	return in
+	return moved, apart
 }
 
-// readBytes is what reading one operand of a tiling once moves.
-func readBytes(t *stream.Tiling, in stream.Operand) float64 {
+// readTraffic is what reading one operand of a tiling once moves and costs.
+func readTraffic(t *stream.Tiling, in stream.Operand) (moved, apart float64) {
 	alone, err := stream.NewTiling(t.Shape, []stream.Operand{in}, math.MaxInt64, stream.Cuts{})
 	if err != nil {
 		panic(err) // the tiling has been made with less memory
 	}
 	alone.Extents = t.Extents
-	return alone.Moved()
+	return alone.Moved(), alone.Apart()
 }
 
 // cut is the source of chunk c of a tile, and the elements of K in it.

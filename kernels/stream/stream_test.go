@@ -268,8 +268,15 @@ func TestTiling(t *testing.T) {
 	if g, err = stream.NewTiling(square.Shape, ops, mem, stream.Cuts{Whole: []bool{false, true}}); err != nil {
 		t.Fatal(err)
 	}
-	if g.Extents[1] != 8192 || g.Moved() > 2.01*float64(square.Bytes()) {
-		t.Errorf("tile %v, %g bytes moved", g.Extents, g.Moved())
+	if g.Extents[1] != 8192 || g.Moved() > 2.01*float64(square.Bytes()) || g.Apart() > 0.05*g.Moved() {
+		t.Errorf("tile %v, %g bytes moved, and %g lost", g.Extents, g.Moved(), g.Apart())
+	}
+	columns, err := stream.NewTiling(square.Shape, ops[1:], mem, stream.Cuts{Whole: []bool{true, false}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if runs := 2 * 8192 * float64(columns.Tiles()); columns.Apart() != runs*(16<<10) || columns.Streamed(nil).Apart != columns.Apart() {
+		t.Errorf("tile %v: %g bytes lost by %g runs", columns.Extents, columns.Apart(), runs)
 	}
 	seen := make([]int, 8192)
 	for i := range g.Tiles() {

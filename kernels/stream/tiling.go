@@ -323,14 +323,26 @@ func (t *Tiling) Box(i int) (lo, hi []int) {
 
 // Moved is the bytes that Run reads and writes.
 func (t *Tiling) Moved() float64 {
-	total := 0.0
+	bytes, _ := t.traffic()
+	return bytes
+}
+
+// Apart is what their runs cost for being apart: see [kernels.Streamed].
+func (t *Tiling) Apart() float64 {
+	bytes, cost := t.traffic()
+	return cost - bytes
+}
+
+// traffic is the bytes that Run reads and writes, and what they cost.
+func (t *Tiling) traffic() (bytes, cost float64) {
 	for i := range t.ops {
 		o := &t.ops[i]
 		r := t.route(o, t.Extents)
-		bytes, _ := o.traffic(&r.form)
-		total += bytes * float64(r.passes) * float64(t.Tiles()) / float64(t.group(o, t.Extents))
+		b, c := o.traffic(&r.form)
+		times := float64(r.passes) * float64(t.Tiles()) / float64(t.group(o, t.Extents))
+		bytes, cost = bytes+times*b, cost+times*c
 	}
-	return total
+	return bytes, cost
 }
 
 // Cost is what all transfers cost, as bytes of one long transfer: see
@@ -347,7 +359,7 @@ func (t *Tiling) Explain() []kernels.Entry {
 
 // Streamed is a streamed run of the tiling alone, in a pass: its figures, and run.
 func (t *Tiling) Streamed(run func(x *kernels.Exec) error) *kernels.Streamed {
-	return &kernels.Streamed{Mem: t.Mem, Moved: t.Moved(), Explain: append(t.Explain(), Passes(1)), Run: run}
+	return &kernels.Streamed{Mem: t.Mem, Moved: t.Moved(), Apart: t.Apart(), Explain: append(t.Explain(), Passes(1)), Run: run}
 }
 
 // Passes tells, for `explain`, how often a run goes over its array.

@@ -182,6 +182,7 @@ func (e *exchange) traffic() (bytes, cost float64) {
 
 func (e *exchange) moved() float64 { bytes, _ := e.traffic(); return bytes }
 func (e *exchange) cost() float64  { _, cost := e.traffic(); return cost }
+func (e *exchange) apart() float64 { return e.cost() - e.moved() }
 
 func (e *exchange) explain() []kernels.Entry {
 	return []kernels.Entry{

@@ -16,6 +16,7 @@ import (
 type pass interface {
 	mem() int64
 	moved() float64
+	apart() float64
 	temp() int64 // bytes of temporary space
 	explain() []kernels.Entry
 	run(x *kernels.Exec, to, from kernels.Stored) error
@@ -42,6 +43,7 @@ func (a assignments) stream(v views, mem int64) (*kernels.Streamed, error) {
 		passes = append(passes, p)
 		s.Mem = max(s.Mem, p.mem())
 		s.Moved += p.moved()
+		s.Apart += p.apart()
 		s.Temp += p.temp()
 		if told := p.explain(); len(passes) == 1 || !slices.Equal(told, passes[len(passes)-2].explain()) {
 			s.Explain = append(s.Explain, told...)
@@ -106,6 +108,7 @@ type tiled struct{ t *stream.Tiling }
 // mem and the others implement pass.
 func (p tiled) mem() int64               { return p.t.Mem }
 func (p tiled) moved() float64           { return p.t.Moved() }
+func (p tiled) apart() float64           { return p.t.Apart() }
 func (p tiled) temp() int64              { return 0 }
 func (p tiled) explain() []kernels.Entry { return p.t.Explain() }
 
