@@ -64,6 +64,7 @@ type GemmKernel struct {
 	packBody int // the body of whole tiles that pack
 	run      func(*Tile)
 	whole    func(*Tile) // the same for whole vectors, without masks; nil if there is none
+	unrolled bool        // whole has bodies of several steps a loop, from packBody on: A's rows as they lie, and packed
 }
 
 // String tells type, instruction set and tile: f32 avx512 14x32.

@@ -137,7 +137,7 @@ func TestTiles(t *testing.T) {
 			for m := 1; m <= k.MR; m++ {
 				for n := 1; n <= k.NR; n++ {
 					grouped := k.Type.Group() > 1
-					c := newTileCase(r, k, m, n, []int{0, 1, 2, 5, 17}[r.IntN(5)], grouped || r.IntN(2) == 0)
+					c := newTileCase(r, k, m, n, []int{0, 1, 2, 3, 4, 5, 8, 17, 30}[r.IntN(9)], grouped || r.IntN(2) == 0)
 					alpha, beta := scalars[r.IntN(len(scalars))], scalars[r.IntN(len(scalars))]
 					if !k.Type.Complex() {
 						alpha, beta = complex(real(alpha), 0), complex(real(beta), 0)

@@ -126,12 +126,27 @@ func (k *GemmKernel) Run(t *Tile, m, n int) {
 	call := k.run
 	if whole && t.Pack == (Ptr{}) {
 		call = k.whole
+		if k.unrolled && m == k.MR && nv == k.vecs {
+			t.body = k.unrolledBody(t)
+		}
 	}
 	if t.K*t.Tiles > callSteps {
 		t.runParts(call)
 		return
 	}
 	call(t.hidden())
+}
+
+// unrolledBody is the body of a whole tile that has several steps a loop, if there is one for
+// how A lies.
+func (k *GemmKernel) unrolledBody(t *Tile) int {
+	switch elem := k.Type.ElemBytes(); {
+	case t.AStep == elem:
+		return k.packBody
+	case t.ARow == elem && t.AStep == k.MR*elem:
+		return k.packBody + 1
+	}
+	return t.body
 }
 
 // hidden is t, out of sight of the compiler's escape analysis: no micro-kernel

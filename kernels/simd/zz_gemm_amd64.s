@@ -557,14 +557,14 @@ main35:
 run36:
 	PCALIGN $0x20
 
-loop40:
+loop39:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
 	VFMADD231PS  Z0, Z3, Z4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop40
+	JNZ          loop39
 
 row37:
 	TESTQ      R11, R11
@@ -580,23 +580,23 @@ done38:
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip41
+	JZ           skip40
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 
-skip41:
+skip40:
 	TESTQ        $0x00000002, AX
-	JZ           skip42
+	JZ           skip41
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z4
 
-skip42:
+skip41:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	DECQ    72(R12)
-	JLE     last43
+	JLE     last42
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -605,13 +605,13 @@ skip42:
 	ADDQ    AX, 48(R12)
 	JMP     tile33
 
-last43:
+last42:
 	VZEROUPPER
 	RET
 
 body1:
 	// 2 rows, 1 vectors of 64 bytes
-tile44:
+tile43:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -623,25 +623,25 @@ tile44:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done49
+	JZ     done48
 	SUBQ   $+16, AX
-	JGE    main46
+	JGE    main45
 
-early45:
+early44:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early45
+	JL         early44
 
-main46:
+main45:
 	TESTQ AX, AX
-	JZ    row48
+	JZ    row47
 
-run47:
+run46:
 	PCALIGN $0x20
 
-loop51:
+loop49:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -650,30 +650,30 @@ loop51:
 	VFMADD231PS  Z0, Z3, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop51
+	JNZ          loop49
 
-row48:
+row47:
 	TESTQ      R11, R11
-	JZ         done49
+	JZ         done48
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run47
+	JMP        run46
 
-done49:
+done48:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip52
+	JZ           skip50
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 
-skip52:
+skip50:
 	TESTQ        $0x00000002, AX
-	JZ           skip53
+	JZ           skip51
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -682,28 +682,28 @@ skip52:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip53:
+skip51:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
 	VMOVUPS Z5, K1, (SI)
 	DECQ    72(R12)
-	JLE     last54
+	JLE     last52
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile44
+	JMP     tile43
 
-last54:
+last52:
 	VZEROUPPER
 	RET
 
 body2:
 	// 3 rows, 1 vectors of 64 bytes
-tile55:
+tile53:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -716,25 +716,25 @@ tile55:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done60
+	JZ     done58
 	SUBQ   $+24, AX
-	JGE    main57
+	JGE    main55
 
-early56:
+early54:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early56
+	JL         early54
 
-main57:
+main55:
 	TESTQ AX, AX
-	JZ    row59
+	JZ    row57
 
-run58:
+run56:
 	PCALIGN $0x20
 
-loop62:
+loop59:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -745,31 +745,31 @@ loop62:
 	VFMADD231PS  Z0, Z3, Z6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop62
+	JNZ          loop59
 
-row59:
+row57:
 	TESTQ      R11, R11
-	JZ         done60
+	JZ         done58
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run58
+	JMP        run56
 
-done60:
+done58:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip63
+	JZ           skip60
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 
-skip63:
+skip60:
 	TESTQ        $0x00000002, AX
-	JZ           skip64
+	JZ           skip61
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -781,7 +781,7 @@ skip63:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip64:
+skip61:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -789,22 +789,22 @@ skip64:
 	ADDQ    DX, SI
 	VMOVUPS Z6, K1, (SI)
 	DECQ    72(R12)
-	JLE     last65
+	JLE     last62
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile55
+	JMP     tile53
 
-last65:
+last62:
 	VZEROUPPER
 	RET
 
 body3:
 	// 4 rows, 1 vectors of 64 bytes
-tile66:
+tile63:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -820,25 +820,25 @@ tile66:
 	MOVQ   $0x00000004, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done71
+	JZ     done68
 	SUBQ   $+32, AX
-	JGE    main68
+	JGE    main65
 
-early67:
+early64:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early67
+	JL         early64
 
-main68:
+main65:
 	TESTQ AX, AX
-	JZ    row70
+	JZ    row67
 
-run69:
+run66:
 	PCALIGN $0x20
 
-loop73:
+loop69:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -852,32 +852,32 @@ loop73:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop73
+	JNZ          loop69
 
-row70:
+row67:
 	TESTQ      R11, R11
-	JZ         done71
+	JZ         done68
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run69
+	JMP        run66
 
-done71:
+done68:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip74
+	JZ           skip70
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 	VMULPS       Z0, Z7, Z7
 
-skip74:
+skip70:
 	TESTQ        $0x00000002, AX
-	JZ           skip75
+	JZ           skip71
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -892,7 +892,7 @@ skip74:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z7
 
-skip75:
+skip71:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -902,22 +902,22 @@ skip75:
 	ADDQ    DX, SI
 	VMOVUPS Z7, K1, (SI)
 	DECQ    72(R12)
-	JLE     last76
+	JLE     last72
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile66
+	JMP     tile63
 
-last76:
+last72:
 	VZEROUPPER
 	RET
 
 body4:
 	// 5 rows, 1 vectors of 64 bytes
-tile77:
+tile73:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -934,25 +934,25 @@ tile77:
 	MOVQ   $0x00000005, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done82
+	JZ     done78
 	SUBQ   $+40, AX
-	JGE    main79
+	JGE    main75
 
-early78:
+early74:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early78
+	JL         early74
 
-main79:
+main75:
 	TESTQ AX, AX
-	JZ    row81
+	JZ    row77
 
-run80:
+run76:
 	PCALIGN $0x20
 
-loop84:
+loop79:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -968,23 +968,23 @@ loop84:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop84
+	JNZ          loop79
 
-row81:
+row77:
 	TESTQ      R11, R11
-	JZ         done82
+	JZ         done78
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run80
+	JMP        run76
 
-done82:
+done78:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip85
+	JZ           skip80
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -992,9 +992,9 @@ done82:
 	VMULPS       Z0, Z7, Z7
 	VMULPS       Z0, Z8, Z8
 
-skip85:
+skip80:
 	TESTQ        $0x00000002, AX
-	JZ           skip86
+	JZ           skip81
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -1012,7 +1012,7 @@ skip85:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z8
 
-skip86:
+skip81:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -1024,22 +1024,22 @@ skip86:
 	ADDQ    DX, SI
 	VMOVUPS Z8, K1, (SI)
 	DECQ    72(R12)
-	JLE     last87
+	JLE     last82
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile77
+	JMP     tile73
 
-last87:
+last82:
 	VZEROUPPER
 	RET
 
 body5:
 	// 6 rows, 1 vectors of 64 bytes
-tile88:
+tile83:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -1057,25 +1057,25 @@ tile88:
 	MOVQ   $0x00000006, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done93
+	JZ     done88
 	SUBQ   $+48, AX
-	JGE    main90
+	JGE    main85
 
-early89:
+early84:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early89
+	JL         early84
 
-main90:
+main85:
 	TESTQ AX, AX
-	JZ    row92
+	JZ    row87
 
-run91:
+run86:
 	PCALIGN $0x20
 
-loop95:
+loop89:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -1093,23 +1093,23 @@ loop95:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop95
+	JNZ          loop89
 
-row92:
+row87:
 	TESTQ      R11, R11
-	JZ         done93
+	JZ         done88
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run91
+	JMP        run86
 
-done93:
+done88:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip96
+	JZ           skip90
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -1118,9 +1118,9 @@ done93:
 	VMULPS       Z0, Z8, Z8
 	VMULPS       Z0, Z9, Z9
 
-skip96:
+skip90:
 	TESTQ        $0x00000002, AX
-	JZ           skip97
+	JZ           skip91
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -1141,7 +1141,7 @@ skip96:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip97:
+skip91:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -1155,22 +1155,22 @@ skip97:
 	ADDQ    DX, SI
 	VMOVUPS Z9, K1, (SI)
 	DECQ    72(R12)
-	JLE     last98
+	JLE     last92
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile88
+	JMP     tile83
 
-last98:
+last92:
 	VZEROUPPER
 	RET
 
 body6:
 	// 7 rows, 1 vectors of 64 bytes
-tile99:
+tile93:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -1191,25 +1191,25 @@ tile99:
 	MOVQ   $0x00000007, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done104
+	JZ     done98
 	SUBQ   $+56, AX
-	JGE    main101
+	JGE    main95
 
-early100:
+early94:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early100
+	JL         early94
 
-main101:
+main95:
 	TESTQ AX, AX
-	JZ    row103
+	JZ    row97
 
-run102:
+run96:
 	PCALIGN $0x20
 
-loop106:
+loop99:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -1230,23 +1230,23 @@ loop106:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop106
+	JNZ          loop99
 
-row103:
+row97:
 	TESTQ      R11, R11
-	JZ         done104
+	JZ         done98
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run102
+	JMP        run96
 
-done104:
+done98:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip107
+	JZ           skip100
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -1256,9 +1256,9 @@ done104:
 	VMULPS       Z0, Z9, Z9
 	VMULPS       Z0, Z10, Z10
 
-skip107:
+skip100:
 	TESTQ        $0x00000002, AX
-	JZ           skip108
+	JZ           skip101
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -1282,7 +1282,7 @@ skip107:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z10
 
-skip108:
+skip101:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -1298,22 +1298,22 @@ skip108:
 	ADDQ    DX, SI
 	VMOVUPS Z10, K1, (SI)
 	DECQ    72(R12)
-	JLE     last109
+	JLE     last102
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile99
+	JMP     tile93
 
-last109:
+last102:
 	VZEROUPPER
 	RET
 
 body7:
 	// 8 rows, 1 vectors of 64 bytes
-tile110:
+tile103:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -1337,23 +1337,23 @@ tile110:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done115
+	JZ     done108
 	SUBQ   $+64, AX
-	JGE    main112
+	JGE    main105
 
-early111:
+early104:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early111
+	JL         early104
 
-main112:
+main105:
 	TESTQ AX, AX
-	JZ    row114
+	JZ    row107
 
-run113:
-steps116:
+run106:
+steps109:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -1361,7 +1361,7 @@ steps116:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop117:
+loop110:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -1386,39 +1386,39 @@ loop117:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop117
+	JNZ          loop110
 	CMPQ         152(R12), $0x00
-	JNE          same118
+	JNE          same111
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same118
+	JNZ          same111
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same118:
+same111:
 	TESTQ AX, AX
-	JNZ   steps116
+	JNZ   steps109
 
-row114:
+row107:
 	TESTQ      R11, R11
-	JZ         done115
+	JZ         done108
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run113
+	JMP        run106
 
-done115:
+done108:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip119
+	JZ           skip112
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -1429,9 +1429,9 @@ done115:
 	VMULPS       Z0, Z10, Z10
 	VMULPS       Z0, Z11, Z11
 
-skip119:
+skip112:
 	TESTQ        $0x00000002, AX
-	JZ           skip120
+	JZ           skip113
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -1458,7 +1458,7 @@ skip119:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z11
 
-skip120:
+skip113:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -1476,22 +1476,22 @@ skip120:
 	ADDQ    DX, SI
 	VMOVUPS Z11, K1, (SI)
 	DECQ    72(R12)
-	JLE     last121
+	JLE     last114
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile110
+	JMP     tile103
 
-last121:
+last114:
 	VZEROUPPER
 	RET
 
 body8:
 	// 1 rows, 2 vectors of 64 bytes
-tile122:
+tile115:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -1503,26 +1503,26 @@ tile122:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done127
+	JZ     done120
 	SUBQ   $+8, AX
-	JGE    main124
+	JGE    main117
 
-early123:
+early116:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early123
+	JL         early116
 
-main124:
+main117:
 	TESTQ AX, AX
-	JZ    row126
+	JZ    row119
 
-run125:
+run118:
 	PCALIGN $0x20
 
-loop129:
+loop121:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -1531,31 +1531,31 @@ loop129:
 	VFMADD231PS  Z1, Z3, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop129
+	JNZ          loop121
 
-row126:
+row119:
 	TESTQ      R11, R11
-	JZ         done127
+	JZ         done120
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run125
+	JMP        run118
 
-done127:
+done120:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip130
+	JZ           skip122
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 
-skip130:
+skip122:
 	TESTQ        $0x00000002, AX
-	JZ           skip131
+	JZ           skip123
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -1563,27 +1563,27 @@ skip130:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip131:
+skip123:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last132
+	JLE     last124
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile122
+	JMP     tile115
 
-last132:
+last124:
 	VZEROUPPER
 	RET
 
 body9:
 	// 2 rows, 2 vectors of 64 bytes
-tile133:
+tile125:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -1597,26 +1597,26 @@ tile133:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done138
+	JZ     done130
 	SUBQ   $+16, AX
-	JGE    main135
+	JGE    main127
 
-early134:
+early126:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early134
+	JL         early126
 
-main135:
+main127:
 	TESTQ AX, AX
-	JZ    row137
+	JZ    row129
 
-run136:
+run128:
 	PCALIGN $0x20
 
-loop140:
+loop131:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -1628,33 +1628,33 @@ loop140:
 	VFMADD231PS  Z1, Z3, Z7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop140
+	JNZ          loop131
 
-row137:
+row129:
 	TESTQ      R11, R11
-	JZ         done138
+	JZ         done130
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run136
+	JMP        run128
 
-done138:
+done130:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip141
+	JZ           skip132
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 	VMULPS       Z0, Z7, Z7
 
-skip141:
+skip132:
 	TESTQ        $0x00000002, AX
-	JZ           skip142
+	JZ           skip133
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -1667,7 +1667,7 @@ skip141:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z7
 
-skip142:
+skip133:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -1675,22 +1675,22 @@ skip142:
 	VMOVUPS Z6, (SI)
 	VMOVUPS Z7, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last143
+	JLE     last134
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile133
+	JMP     tile125
 
-last143:
+last134:
 	VZEROUPPER
 	RET
 
 body10:
 	// 3 rows, 2 vectors of 64 bytes
-tile144:
+tile135:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -1706,23 +1706,149 @@ tile144:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done149
+	JZ     done140
 	SUBQ   $+24, AX
-	JGE    main146
+	JGE    main137
 
-early145:
+early136:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early145
+	JL         early136
 
-main146:
+main137:
 	TESTQ AX, AX
-	JZ    row148
+	JZ    row139
 
-run147:
+run138:
+	PCALIGN $0x20
+
+loop141:
+	VMOVUPS      (DI), Z0
+	VMOVUPS.Z    64(DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z0, Z3, Z4
+	VFMADD231PS  Z1, Z3, Z5
+	VBROADCASTSS (SI)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (SI)(DX*2), Z3
+	VFMADD231PS  Z0, Z3, Z8
+	VFMADD231PS  Z1, Z3, Z9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop141
+
+row139:
+	TESTQ      R11, R11
+	JZ         done140
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000008, AX
+	JMP        run138
+
+done140:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip142
+	VBROADCASTSS 200(R12), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+
+skip142:
+	TESTQ        $0x00000002, AX
+	JZ           skip143
+	VBROADCASTSS 232(R12), Z0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z4
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z6
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Z1
+	VFMADD231PS  Z1, Z0, Z8
+	VMOVUPS.Z    64(SI), K1, Z1
+	VFMADD231PS  Z1, Z0, Z9
+
+skip143:
+	MOVQ    R13, SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Z7, K1, 64(SI)
+	ADDQ    DX, SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Z9, K1, 64(SI)
+	DECQ    72(R12)
+	JLE     last144
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile135
+
+last144:
+	VZEROUPPER
+	RET
+
+body11:
+	// 4 rows, 2 vectors of 64 bytes
+tile145:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000004, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done150
+	SUBQ   $+32, AX
+	JGE    main147
+
+early146:
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+8, AX
+	JL         early146
+
+main147:
+	TESTQ AX, AX
+	JZ    row149
+
+run148:
 	PCALIGN $0x20
 
 loop151:
@@ -1738,21 +1864,25 @@ loop151:
 	VBROADCASTSS (SI)(DX*2), Z3
 	VFMADD231PS  Z0, Z3, Z8
 	VFMADD231PS  Z1, Z3, Z9
+	VBROADCASTSS (R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
 	ADDQ         CX, SI
+	ADDQ         CX, R8
 	DECQ         AX
 	JNZ          loop151
 
-row148:
+row149:
 	TESTQ      R11, R11
-	JZ         done149
+	JZ         done150
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run147
+	JMP        run148
 
-done149:
+done150:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -1765,6 +1895,8 @@ done149:
 	VMULPS       Z0, Z7, Z7
 	VMULPS       Z0, Z8, Z8
 	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
 
 skip152:
 	TESTQ        $0x00000002, AX
@@ -1785,145 +1917,13 @@ skip152:
 	VFMADD231PS  Z1, Z0, Z8
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z9
-
-skip153:
-	MOVQ    R13, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, K1, 64(SI)
-	ADDQ    DX, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, K1, 64(SI)
-	DECQ    72(R12)
-	JLE     last154
-	MOVQ    80(R12), AX
-	ADDQ    AX, 8(R12)
-	MOVQ    88(R12), AX
-	ADDQ    AX, 32(R12)
-	MOVQ    96(R12), AX
-	ADDQ    AX, 48(R12)
-	JMP     tile144
-
-last154:
-	VZEROUPPER
-	RET
-
-body11:
-	// 4 rows, 2 vectors of 64 bytes
-tile155:
-	MOVQ   16(R12), DX
-	MOVQ   24(R12), CX
-	MOVQ   32(R12), DI
-	MOVQ   40(R12), BX
-	MOVQ   8(R12), SI
-	LEAQ   (SI)(DX*2), R8
-	ADDQ   DX, R8
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
-	MOVQ   48(R12), R10
-	MOVQ   $0x00000004, R11
-	MOVQ   (R12), AX
-	TESTQ  AX, AX
-	JZ     done160
-	SUBQ   $+32, AX
-	JGE    main157
-
-early156:
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       56(R12), R10
-	DECQ       R11
-	ADDQ       $+8, AX
-	JL         early156
-
-main157:
-	TESTQ AX, AX
-	JZ    row159
-
-run158:
-	PCALIGN $0x20
-
-loop162:
-	VMOVUPS      (DI), Z0
-	VMOVUPS.Z    64(DI), K1, Z1
-	ADDQ         BX, DI
-	VBROADCASTSS (SI), Z3
-	VFMADD231PS  Z0, Z3, Z4
-	VFMADD231PS  Z1, Z3, Z5
-	VBROADCASTSS (SI)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (SI)(DX*2), Z3
-	VFMADD231PS  Z0, Z3, Z8
-	VFMADD231PS  Z1, Z3, Z9
-	VBROADCASTSS (R8), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	ADDQ         CX, SI
-	ADDQ         CX, R8
-	DECQ         AX
-	JNZ          loop162
-
-row159:
-	TESTQ      R11, R11
-	JZ         done160
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       56(R12), R10
-	DECQ       R11
-	MOVQ       $0x00000008, AX
-	JMP        run158
-
-done160:
-	MOVQ         184(R12), AX
-	MOVQ         48(R12), R13
-	MOVQ         56(R12), DX
-	TESTQ        $0x00000001, AX
-	JZ           skip163
-	VBROADCASTSS 200(R12), Z0
-	VMULPS       Z0, Z4, Z4
-	VMULPS       Z0, Z5, Z5
-	VMULPS       Z0, Z6, Z6
-	VMULPS       Z0, Z7, Z7
-	VMULPS       Z0, Z8, Z8
-	VMULPS       Z0, Z9, Z9
-	VMULPS       Z0, Z10, Z10
-	VMULPS       Z0, Z11, Z11
-
-skip163:
-	TESTQ        $0x00000002, AX
-	JZ           skip164
-	VBROADCASTSS 232(R12), Z0
-	MOVQ         R13, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z4
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z5
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z6
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z7
-	ADDQ         DX, SI
-	VMOVUPS      (SI), Z1
-	VFMADD231PS  Z1, Z0, Z8
-	VMOVUPS.Z    64(SI), K1, Z1
-	VFMADD231PS  Z1, Z0, Z9
 	ADDQ         DX, SI
 	VMOVUPS      (SI), Z1
 	VFMADD231PS  Z1, Z0, Z10
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z11
 
-skip164:
+skip153:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -1937,22 +1937,22 @@ skip164:
 	VMOVUPS Z10, (SI)
 	VMOVUPS Z11, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last165
+	JLE     last154
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile155
+	JMP     tile145
 
-last165:
+last154:
 	VZEROUPPER
 	RET
 
 body12:
 	// 5 rows, 2 vectors of 64 bytes
-tile166:
+tile155:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -1974,26 +1974,26 @@ tile166:
 	MOVQ   $0x00000005, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done171
+	JZ     done160
 	SUBQ   $+40, AX
-	JGE    main168
+	JGE    main157
 
-early167:
+early156:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early167
+	JL         early156
 
-main168:
+main157:
 	TESTQ AX, AX
-	JZ    row170
+	JZ    row159
 
-run169:
+run158:
 	PCALIGN $0x20
 
-loop173:
+loop161:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -2015,24 +2015,24 @@ loop173:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop173
+	JNZ          loop161
 
-row170:
+row159:
 	TESTQ      R11, R11
-	JZ         done171
+	JZ         done160
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run169
+	JMP        run158
 
-done171:
+done160:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip174
+	JZ           skip162
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -2045,9 +2045,9 @@ done171:
 	VMULPS       Z0, Z12, Z12
 	VMULPS       Z0, Z13, Z13
 
-skip174:
+skip162:
 	TESTQ        $0x00000002, AX
-	JZ           skip175
+	JZ           skip163
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -2075,7 +2075,7 @@ skip174:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z13
 
-skip175:
+skip163:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -2092,22 +2092,22 @@ skip175:
 	VMOVUPS Z12, (SI)
 	VMOVUPS Z13, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last176
+	JLE     last164
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile166
+	JMP     tile155
 
-last176:
+last164:
 	VZEROUPPER
 	RET
 
 body13:
 	// 6 rows, 2 vectors of 64 bytes
-tile177:
+tile165:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -2131,26 +2131,26 @@ tile177:
 	MOVQ   $0x00000006, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done182
+	JZ     done170
 	SUBQ   $+48, AX
-	JGE    main179
+	JGE    main167
 
-early178:
+early166:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early178
+	JL         early166
 
-main179:
+main167:
 	TESTQ AX, AX
-	JZ    row181
+	JZ    row169
 
-run180:
+run168:
 	PCALIGN $0x20
 
-loop184:
+loop171:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -2175,24 +2175,24 @@ loop184:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop184
+	JNZ          loop171
 
-row181:
+row169:
 	TESTQ      R11, R11
-	JZ         done182
+	JZ         done170
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run180
+	JMP        run168
 
-done182:
+done170:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip185
+	JZ           skip172
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -2207,9 +2207,9 @@ done182:
 	VMULPS       Z0, Z14, Z14
 	VMULPS       Z0, Z15, Z15
 
-skip185:
+skip172:
 	TESTQ        $0x00000002, AX
-	JZ           skip186
+	JZ           skip173
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -2242,7 +2242,7 @@ skip185:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z15
 
-skip186:
+skip173:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -2262,22 +2262,22 @@ skip186:
 	VMOVUPS Z14, (SI)
 	VMOVUPS Z15, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last187
+	JLE     last174
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile177
+	JMP     tile165
 
-last187:
+last174:
 	VZEROUPPER
 	RET
 
 body14:
 	// 7 rows, 2 vectors of 64 bytes
-tile188:
+tile175:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -2305,26 +2305,26 @@ tile188:
 	MOVQ   $0x00000007, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done193
+	JZ     done180
 	SUBQ   $+56, AX
-	JGE    main190
+	JGE    main177
 
-early189:
+early176:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early189
+	JL         early176
 
-main190:
+main177:
 	TESTQ AX, AX
-	JZ    row192
+	JZ    row179
 
-run191:
+run178:
 	PCALIGN $0x20
 
-loop195:
+loop181:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -2353,24 +2353,24 @@ loop195:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop195
+	JNZ          loop181
 
-row192:
+row179:
 	TESTQ      R11, R11
-	JZ         done193
+	JZ         done180
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run191
+	JMP        run178
 
-done193:
+done180:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip196
+	JZ           skip182
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -2387,9 +2387,9 @@ done193:
 	VMULPS       Z0, Z16, Z16
 	VMULPS       Z0, Z17, Z17
 
-skip196:
+skip182:
 	TESTQ        $0x00000002, AX
-	JZ           skip197
+	JZ           skip183
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -2427,7 +2427,7 @@ skip196:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z17
 
-skip197:
+skip183:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -2450,22 +2450,22 @@ skip197:
 	VMOVUPS Z16, (SI)
 	VMOVUPS Z17, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last198
+	JLE     last184
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile188
+	JMP     tile175
 
-last198:
+last184:
 	VZEROUPPER
 	RET
 
 body15:
 	// 8 rows, 2 vectors of 64 bytes
-tile199:
+tile185:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -2497,24 +2497,24 @@ tile199:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done204
+	JZ     done190
 	SUBQ   $+64, AX
-	JGE    main201
+	JGE    main187
 
-early200:
+early186:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early200
+	JL         early186
 
-main201:
+main187:
 	TESTQ AX, AX
-	JZ    row203
+	JZ    row189
 
-run202:
-steps205:
+run188:
+steps191:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -2522,7 +2522,7 @@ steps205:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop206:
+loop192:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -2556,40 +2556,40 @@ loop206:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop206
+	JNZ          loop192
 	CMPQ         152(R12), $0x00
-	JNE          same207
+	JNE          same193
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same207
+	JNZ          same193
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same207:
+same193:
 	TESTQ AX, AX
-	JNZ   steps205
+	JNZ   steps191
 
-row203:
+row189:
 	TESTQ      R11, R11
-	JZ         done204
+	JZ         done190
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run202
+	JMP        run188
 
-done204:
+done190:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip208
+	JZ           skip194
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -2608,9 +2608,9 @@ done204:
 	VMULPS       Z0, Z18, Z18
 	VMULPS       Z0, Z19, Z19
 
-skip208:
+skip194:
 	TESTQ        $0x00000002, AX
-	JZ           skip209
+	JZ           skip195
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -2653,7 +2653,7 @@ skip208:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z19
 
-skip209:
+skip195:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -2679,22 +2679,22 @@ skip209:
 	VMOVUPS Z18, (SI)
 	VMOVUPS Z19, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last210
+	JLE     last196
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile199
+	JMP     tile185
 
-last210:
+last196:
 	VZEROUPPER
 	RET
 
 body16:
 	// 1 rows, 3 vectors of 64 bytes
-tile211:
+tile197:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -2707,27 +2707,27 @@ tile211:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done216
+	JZ     done202
 	SUBQ   $+8, AX
-	JGE    main213
+	JGE    main199
 
-early212:
+early198:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early212
+	JL         early198
 
-main213:
+main199:
 	TESTQ AX, AX
-	JZ    row215
+	JZ    row201
 
-run214:
+run200:
 	PCALIGN $0x20
 
-loop218:
+loop203:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS.Z    128(DI), K1, Z2
@@ -2738,33 +2738,33 @@ loop218:
 	VFMADD231PS  Z2, Z3, Z6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop218
+	JNZ          loop203
 
-row215:
+row201:
 	TESTQ      R11, R11
-	JZ         done216
+	JZ         done202
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run214
+	JMP        run200
 
-done216:
+done202:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip219
+	JZ           skip204
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 
-skip219:
+skip204:
 	TESTQ        $0x00000002, AX
-	JZ           skip220
+	JZ           skip205
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -2774,28 +2774,28 @@ skip219:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip220:
+skip205:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
 	VMOVUPS Z6, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last221
+	JLE     last206
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile211
+	JMP     tile197
 
-last221:
+last206:
 	VZEROUPPER
 	RET
 
 body17:
 	// 2 rows, 3 vectors of 64 bytes
-tile222:
+tile207:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -2811,27 +2811,27 @@ tile222:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done227
+	JZ     done212
 	SUBQ   $+16, AX
-	JGE    main224
+	JGE    main209
 
-early223:
+early208:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early223
+	JL         early208
 
-main224:
+main209:
 	TESTQ AX, AX
-	JZ    row226
+	JZ    row211
 
-run225:
+run210:
 	PCALIGN $0x20
 
-loop229:
+loop213:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS.Z    128(DI), K1, Z2
@@ -2846,25 +2846,25 @@ loop229:
 	VFMADD231PS  Z2, Z3, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop229
+	JNZ          loop213
 
-row226:
+row211:
 	TESTQ      R11, R11
-	JZ         done227
+	JZ         done212
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run225
+	JMP        run210
 
-done227:
+done212:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip230
+	JZ           skip214
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -2873,9 +2873,9 @@ done227:
 	VMULPS       Z0, Z8, Z8
 	VMULPS       Z0, Z9, Z9
 
-skip230:
+skip214:
 	TESTQ        $0x00000002, AX
-	JZ           skip231
+	JZ           skip215
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -2892,7 +2892,7 @@ skip230:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip231:
+skip215:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -2902,22 +2902,22 @@ skip231:
 	VMOVUPS Z8, 64(SI)
 	VMOVUPS Z9, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last232
+	JLE     last216
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile222
+	JMP     tile207
 
-last232:
+last216:
 	VZEROUPPER
 	RET
 
 body18:
 	// 3 rows, 3 vectors of 64 bytes
-tile233:
+tile217:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -2936,27 +2936,27 @@ tile233:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done238
+	JZ     done222
 	SUBQ   $+24, AX
-	JGE    main235
+	JGE    main219
 
-early234:
+early218:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early234
+	JL         early218
 
-main235:
+main219:
 	TESTQ AX, AX
-	JZ    row237
+	JZ    row221
 
-run236:
+run220:
 	PCALIGN $0x20
 
-loop240:
+loop223:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS.Z    128(DI), K1, Z2
@@ -2975,25 +2975,25 @@ loop240:
 	VFMADD231PS  Z2, Z3, Z12
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop240
+	JNZ          loop223
 
-row237:
+row221:
 	TESTQ      R11, R11
-	JZ         done238
+	JZ         done222
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run236
+	JMP        run220
 
-done238:
+done222:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip241
+	JZ           skip224
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -3005,9 +3005,9 @@ done238:
 	VMULPS       Z0, Z11, Z11
 	VMULPS       Z0, Z12, Z12
 
-skip241:
+skip224:
 	TESTQ        $0x00000002, AX
-	JZ           skip242
+	JZ           skip225
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -3031,7 +3031,7 @@ skip241:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z12
 
-skip242:
+skip225:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -3045,22 +3045,22 @@ skip242:
 	VMOVUPS Z11, 64(SI)
 	VMOVUPS Z12, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last243
+	JLE     last226
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile233
+	JMP     tile217
 
-last243:
+last226:
 	VZEROUPPER
 	RET
 
 body19:
 	// 4 rows, 3 vectors of 64 bytes
-tile244:
+tile227:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -3084,27 +3084,27 @@ tile244:
 	MOVQ   $0x00000004, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done249
+	JZ     done232
 	SUBQ   $+32, AX
-	JGE    main246
+	JGE    main229
 
-early245:
+early228:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early245
+	JL         early228
 
-main246:
+main229:
 	TESTQ AX, AX
-	JZ    row248
+	JZ    row231
 
-run247:
+run230:
 	PCALIGN $0x20
 
-loop251:
+loop233:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS.Z    128(DI), K1, Z2
@@ -3128,25 +3128,25 @@ loop251:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop251
+	JNZ          loop233
 
-row248:
+row231:
 	TESTQ      R11, R11
-	JZ         done249
+	JZ         done232
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run247
+	JMP        run230
 
-done249:
+done232:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip252
+	JZ           skip234
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -3161,9 +3161,9 @@ done249:
 	VMULPS       Z0, Z14, Z14
 	VMULPS       Z0, Z15, Z15
 
-skip252:
+skip234:
 	TESTQ        $0x00000002, AX
-	JZ           skip253
+	JZ           skip235
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -3194,7 +3194,7 @@ skip252:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z15
 
-skip253:
+skip235:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -3212,22 +3212,22 @@ skip253:
 	VMOVUPS Z14, 64(SI)
 	VMOVUPS Z15, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last254
+	JLE     last236
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile244
+	JMP     tile227
 
-last254:
+last236:
 	VZEROUPPER
 	RET
 
 body20:
 	// 5 rows, 3 vectors of 64 bytes
-tile255:
+tile237:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -3254,27 +3254,27 @@ tile255:
 	MOVQ   $0x00000005, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done260
+	JZ     done242
 	SUBQ   $+40, AX
-	JGE    main257
+	JGE    main239
 
-early256:
+early238:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early256
+	JL         early238
 
-main257:
+main239:
 	TESTQ AX, AX
-	JZ    row259
+	JZ    row241
 
-run258:
+run240:
 	PCALIGN $0x20
 
-loop262:
+loop243:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS.Z    128(DI), K1, Z2
@@ -3302,25 +3302,25 @@ loop262:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop262
+	JNZ          loop243
 
-row259:
+row241:
 	TESTQ      R11, R11
-	JZ         done260
+	JZ         done242
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run258
+	JMP        run240
 
-done260:
+done242:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip263
+	JZ           skip244
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -3338,9 +3338,9 @@ done260:
 	VMULPS       Z0, Z17, Z17
 	VMULPS       Z0, Z18, Z18
 
-skip263:
+skip244:
 	TESTQ        $0x00000002, AX
-	JZ           skip264
+	JZ           skip245
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -3378,7 +3378,7 @@ skip263:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z18
 
-skip264:
+skip245:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -3400,22 +3400,22 @@ skip264:
 	VMOVUPS Z17, 64(SI)
 	VMOVUPS Z18, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last265
+	JLE     last246
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile255
+	JMP     tile237
 
-last265:
+last246:
 	VZEROUPPER
 	RET
 
 body21:
 	// 6 rows, 3 vectors of 64 bytes
-tile266:
+tile247:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -3445,27 +3445,27 @@ tile266:
 	MOVQ   $0x00000006, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done271
+	JZ     done252
 	SUBQ   $+48, AX
-	JGE    main268
+	JGE    main249
 
-early267:
+early248:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early267
+	JL         early248
 
-main268:
+main249:
 	TESTQ AX, AX
-	JZ    row270
+	JZ    row251
 
-run269:
+run250:
 	PCALIGN $0x20
 
-loop273:
+loop253:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS.Z    128(DI), K1, Z2
@@ -3497,25 +3497,25 @@ loop273:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop273
+	JNZ          loop253
 
-row270:
+row251:
 	TESTQ      R11, R11
-	JZ         done271
+	JZ         done252
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run269
+	JMP        run250
 
-done271:
+done252:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip274
+	JZ           skip254
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -3536,9 +3536,9 @@ done271:
 	VMULPS       Z0, Z20, Z20
 	VMULPS       Z0, Z21, Z21
 
-skip274:
+skip254:
 	TESTQ        $0x00000002, AX
-	JZ           skip275
+	JZ           skip255
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -3583,7 +3583,7 @@ skip274:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z21
 
-skip275:
+skip255:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -3609,22 +3609,22 @@ skip275:
 	VMOVUPS Z20, 64(SI)
 	VMOVUPS Z21, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last276
+	JLE     last256
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile266
+	JMP     tile247
 
-last276:
+last256:
 	VZEROUPPER
 	RET
 
 body22:
 	// 7 rows, 3 vectors of 64 bytes
-tile277:
+tile257:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -3659,27 +3659,27 @@ tile277:
 	MOVQ   $0x00000007, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done282
+	JZ     done262
 	SUBQ   $+56, AX
-	JGE    main279
+	JGE    main259
 
-early278:
+early258:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early278
+	JL         early258
 
-main279:
+main259:
 	TESTQ AX, AX
-	JZ    row281
+	JZ    row261
 
-run280:
+run260:
 	PCALIGN $0x20
 
-loop284:
+loop263:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS.Z    128(DI), K1, Z2
@@ -3716,25 +3716,25 @@ loop284:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop284
+	JNZ          loop263
 
-row281:
+row261:
 	TESTQ      R11, R11
-	JZ         done282
+	JZ         done262
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run280
+	JMP        run260
 
-done282:
+done262:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip285
+	JZ           skip264
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -3758,9 +3758,9 @@ done282:
 	VMULPS       Z0, Z23, Z23
 	VMULPS       Z0, Z24, Z24
 
-skip285:
+skip264:
 	TESTQ        $0x00000002, AX
-	JZ           skip286
+	JZ           skip265
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -3812,7 +3812,7 @@ skip285:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z24
 
-skip286:
+skip265:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -3842,22 +3842,22 @@ skip286:
 	VMOVUPS Z23, 64(SI)
 	VMOVUPS Z24, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last287
+	JLE     last266
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile277
+	JMP     tile257
 
-last287:
+last266:
 	VZEROUPPER
 	RET
 
 body23:
 	// 8 rows, 3 vectors of 64 bytes
-tile288:
+tile267:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -3897,25 +3897,25 @@ tile288:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done293
+	JZ     done272
 	SUBQ   $+64, AX
-	JGE    main290
+	JGE    main269
 
-early289:
+early268:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early289
+	JL         early268
 
-main290:
+main269:
 	TESTQ AX, AX
-	JZ    row292
+	JZ    row271
 
-run291:
-steps294:
+run270:
+steps273:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -3923,7 +3923,7 @@ steps294:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop295:
+loop274:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS.Z    128(DI), K1, Z2
@@ -3966,41 +3966,41 @@ loop295:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop295
+	JNZ          loop274
 	CMPQ         152(R12), $0x00
-	JNE          same296
+	JNE          same275
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same296
+	JNZ          same275
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same296:
+same275:
 	TESTQ AX, AX
-	JNZ   steps294
+	JNZ   steps273
 
-row292:
+row271:
 	TESTQ      R11, R11
-	JZ         done293
+	JZ         done272
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run291
+	JMP        run270
 
-done293:
+done272:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip297
+	JZ           skip276
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -4027,9 +4027,9 @@ done293:
 	VMULPS       Z0, Z26, Z26
 	VMULPS       Z0, Z27, Z27
 
-skip297:
+skip276:
 	TESTQ        $0x00000002, AX
-	JZ           skip298
+	JZ           skip277
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -4088,7 +4088,7 @@ skip297:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z27
 
-skip298:
+skip277:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -4122,22 +4122,22 @@ skip298:
 	VMOVUPS Z26, 64(SI)
 	VMOVUPS Z27, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last299
+	JLE     last278
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile288
+	JMP     tile267
 
-last299:
+last278:
 	VZEROUPPER
 	RET
 
 body24:
 	// 1 rows, 1 vectors of 32 bytes
-tile300:
+tile279:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -4148,79 +4148,79 @@ tile300:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done305
+	JZ     done284
 	SUBQ   $+8, AX
-	JGE    main302
+	JGE    main281
 
-early301:
+early280:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early301
+	JL         early280
 
-main302:
+main281:
 	TESTQ AX, AX
-	JZ    row304
+	JZ    row283
 
-run303:
+run282:
 	PCALIGN $0x20
 
-loop307:
+loop285:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
 	VFMADD231PS  Y0, Y3, Y4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop307
+	JNZ          loop285
 
-row304:
+row283:
 	TESTQ      R11, R11
-	JZ         done305
+	JZ         done284
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run303
+	JMP        run282
 
-done305:
+done284:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip308
+	JZ           skip286
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 
-skip308:
+skip286:
 	TESTQ        $0x00000002, AX
-	JZ           skip309
+	JZ           skip287
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y4
 
-skip309:
+skip287:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	DECQ    72(R12)
-	JLE     last310
+	JLE     last288
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile300
+	JMP     tile279
 
-last310:
+last288:
 	VZEROUPPER
 	RET
 
 body25:
 	// 2 rows, 1 vectors of 32 bytes
-tile311:
+tile289:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -4232,25 +4232,25 @@ tile311:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done316
+	JZ     done294
 	SUBQ   $+16, AX
-	JGE    main313
+	JGE    main291
 
-early312:
+early290:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early312
+	JL         early290
 
-main313:
+main291:
 	TESTQ AX, AX
-	JZ    row315
+	JZ    row293
 
-run314:
+run292:
 	PCALIGN $0x20
 
-loop318:
+loop295:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -4259,30 +4259,30 @@ loop318:
 	VFMADD231PS  Y0, Y3, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop318
+	JNZ          loop295
 
-row315:
+row293:
 	TESTQ      R11, R11
-	JZ         done316
+	JZ         done294
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run314
+	JMP        run292
 
-done316:
+done294:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip319
+	JZ           skip296
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 
-skip319:
+skip296:
 	TESTQ        $0x00000002, AX
-	JZ           skip320
+	JZ           skip297
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -4291,28 +4291,28 @@ skip319:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y5
 
-skip320:
+skip297:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
 	VMOVUPS Y5, K1, (SI)
 	DECQ    72(R12)
-	JLE     last321
+	JLE     last298
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile311
+	JMP     tile289
 
-last321:
+last298:
 	VZEROUPPER
 	RET
 
 body26:
 	// 3 rows, 1 vectors of 32 bytes
-tile322:
+tile299:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -4325,25 +4325,25 @@ tile322:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done327
+	JZ     done304
 	SUBQ   $+24, AX
-	JGE    main324
+	JGE    main301
 
-early323:
+early300:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early323
+	JL         early300
 
-main324:
+main301:
 	TESTQ AX, AX
-	JZ    row326
+	JZ    row303
 
-run325:
+run302:
 	PCALIGN $0x20
 
-loop329:
+loop305:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -4354,31 +4354,31 @@ loop329:
 	VFMADD231PS  Y0, Y3, Y6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop329
+	JNZ          loop305
 
-row326:
+row303:
 	TESTQ      R11, R11
-	JZ         done327
+	JZ         done304
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run325
+	JMP        run302
 
-done327:
+done304:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip330
+	JZ           skip306
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y0, Y6, Y6
 
-skip330:
+skip306:
 	TESTQ        $0x00000002, AX
-	JZ           skip331
+	JZ           skip307
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -4390,7 +4390,7 @@ skip330:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y6
 
-skip331:
+skip307:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -4398,22 +4398,22 @@ skip331:
 	ADDQ    DX, SI
 	VMOVUPS Y6, K1, (SI)
 	DECQ    72(R12)
-	JLE     last332
+	JLE     last308
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile322
+	JMP     tile299
 
-last332:
+last308:
 	VZEROUPPER
 	RET
 
 body27:
 	// 4 rows, 1 vectors of 32 bytes
-tile333:
+tile309:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -4429,25 +4429,25 @@ tile333:
 	MOVQ   $0x00000004, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done338
+	JZ     done314
 	SUBQ   $+32, AX
-	JGE    main335
+	JGE    main311
 
-early334:
+early310:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early334
+	JL         early310
 
-main335:
+main311:
 	TESTQ AX, AX
-	JZ    row337
+	JZ    row313
 
-run336:
+run312:
 	PCALIGN $0x20
 
-loop340:
+loop315:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -4461,32 +4461,32 @@ loop340:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop340
+	JNZ          loop315
 
-row337:
+row313:
 	TESTQ      R11, R11
-	JZ         done338
+	JZ         done314
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run336
+	JMP        run312
 
-done338:
+done314:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip341
+	JZ           skip316
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y0, Y6, Y6
 	VMULPS       Y0, Y7, Y7
 
-skip341:
+skip316:
 	TESTQ        $0x00000002, AX
-	JZ           skip342
+	JZ           skip317
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -4501,7 +4501,7 @@ skip341:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y7
 
-skip342:
+skip317:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -4511,22 +4511,22 @@ skip342:
 	ADDQ    DX, SI
 	VMOVUPS Y7, K1, (SI)
 	DECQ    72(R12)
-	JLE     last343
+	JLE     last318
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile333
+	JMP     tile309
 
-last343:
+last318:
 	VZEROUPPER
 	RET
 
 body28:
 	// 5 rows, 1 vectors of 32 bytes
-tile344:
+tile319:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -4543,25 +4543,25 @@ tile344:
 	MOVQ   $0x00000005, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done349
+	JZ     done324
 	SUBQ   $+40, AX
-	JGE    main346
+	JGE    main321
 
-early345:
+early320:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early345
+	JL         early320
 
-main346:
+main321:
 	TESTQ AX, AX
-	JZ    row348
+	JZ    row323
 
-run347:
+run322:
 	PCALIGN $0x20
 
-loop351:
+loop325:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -4577,23 +4577,23 @@ loop351:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop351
+	JNZ          loop325
 
-row348:
+row323:
 	TESTQ      R11, R11
-	JZ         done349
+	JZ         done324
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run347
+	JMP        run322
 
-done349:
+done324:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip352
+	JZ           skip326
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -4601,9 +4601,9 @@ done349:
 	VMULPS       Y0, Y7, Y7
 	VMULPS       Y0, Y8, Y8
 
-skip352:
+skip326:
 	TESTQ        $0x00000002, AX
-	JZ           skip353
+	JZ           skip327
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -4621,7 +4621,7 @@ skip352:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y8
 
-skip353:
+skip327:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -4633,22 +4633,22 @@ skip353:
 	ADDQ    DX, SI
 	VMOVUPS Y8, K1, (SI)
 	DECQ    72(R12)
-	JLE     last354
+	JLE     last328
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile344
+	JMP     tile319
 
-last354:
+last328:
 	VZEROUPPER
 	RET
 
 body29:
 	// 6 rows, 1 vectors of 32 bytes
-tile355:
+tile329:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -4666,25 +4666,25 @@ tile355:
 	MOVQ   $0x00000006, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done360
+	JZ     done334
 	SUBQ   $+48, AX
-	JGE    main357
+	JGE    main331
 
-early356:
+early330:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early356
+	JL         early330
 
-main357:
+main331:
 	TESTQ AX, AX
-	JZ    row359
+	JZ    row333
 
-run358:
+run332:
 	PCALIGN $0x20
 
-loop362:
+loop335:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -4702,23 +4702,23 @@ loop362:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop362
+	JNZ          loop335
 
-row359:
+row333:
 	TESTQ      R11, R11
-	JZ         done360
+	JZ         done334
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run358
+	JMP        run332
 
-done360:
+done334:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip363
+	JZ           skip336
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -4727,9 +4727,9 @@ done360:
 	VMULPS       Y0, Y8, Y8
 	VMULPS       Y0, Y9, Y9
 
-skip363:
+skip336:
 	TESTQ        $0x00000002, AX
-	JZ           skip364
+	JZ           skip337
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -4750,7 +4750,7 @@ skip363:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y9
 
-skip364:
+skip337:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -4764,22 +4764,22 @@ skip364:
 	ADDQ    DX, SI
 	VMOVUPS Y9, K1, (SI)
 	DECQ    72(R12)
-	JLE     last365
+	JLE     last338
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile355
+	JMP     tile329
 
-last365:
+last338:
 	VZEROUPPER
 	RET
 
 body30:
 	// 7 rows, 1 vectors of 32 bytes
-tile366:
+tile339:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -4800,25 +4800,25 @@ tile366:
 	MOVQ   $0x00000007, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done371
+	JZ     done344
 	SUBQ   $+56, AX
-	JGE    main368
+	JGE    main341
 
-early367:
+early340:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early367
+	JL         early340
 
-main368:
+main341:
 	TESTQ AX, AX
-	JZ    row370
+	JZ    row343
 
-run369:
+run342:
 	PCALIGN $0x20
 
-loop373:
+loop345:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -4839,23 +4839,23 @@ loop373:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop373
+	JNZ          loop345
 
-row370:
+row343:
 	TESTQ      R11, R11
-	JZ         done371
+	JZ         done344
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run369
+	JMP        run342
 
-done371:
+done344:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip374
+	JZ           skip346
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -4865,9 +4865,9 @@ done371:
 	VMULPS       Y0, Y9, Y9
 	VMULPS       Y0, Y10, Y10
 
-skip374:
+skip346:
 	TESTQ        $0x00000002, AX
-	JZ           skip375
+	JZ           skip347
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -4891,7 +4891,7 @@ skip374:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y10
 
-skip375:
+skip347:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -4907,22 +4907,22 @@ skip375:
 	ADDQ    DX, SI
 	VMOVUPS Y10, K1, (SI)
 	DECQ    72(R12)
-	JLE     last376
+	JLE     last348
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile366
+	JMP     tile339
 
-last376:
+last348:
 	VZEROUPPER
 	RET
 
 body31:
 	// 8 rows, 1 vectors of 32 bytes
-tile377:
+tile349:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -4946,23 +4946,23 @@ tile377:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done382
+	JZ     done354
 	SUBQ   $+64, AX
-	JGE    main379
+	JGE    main351
 
-early378:
+early350:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early378
+	JL         early350
 
-main379:
+main351:
 	TESTQ AX, AX
-	JZ    row381
+	JZ    row353
 
-run380:
-steps383:
+run352:
+steps355:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -4970,7 +4970,7 @@ steps383:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop384:
+loop356:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -4995,39 +4995,39 @@ loop384:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop384
+	JNZ          loop356
 	CMPQ         152(R12), $0x00
-	JNE          same385
+	JNE          same357
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same385
+	JNZ          same357
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same385:
+same357:
 	TESTQ AX, AX
-	JNZ   steps383
+	JNZ   steps355
 
-row381:
+row353:
 	TESTQ      R11, R11
-	JZ         done382
+	JZ         done354
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run380
+	JMP        run352
 
-done382:
+done354:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip386
+	JZ           skip358
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -5038,9 +5038,9 @@ done382:
 	VMULPS       Y0, Y10, Y10
 	VMULPS       Y0, Y11, Y11
 
-skip386:
+skip358:
 	TESTQ        $0x00000002, AX
-	JZ           skip387
+	JZ           skip359
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -5067,7 +5067,7 @@ skip386:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y11
 
-skip387:
+skip359:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -5085,22 +5085,22 @@ skip387:
 	ADDQ    DX, SI
 	VMOVUPS Y11, K1, (SI)
 	DECQ    72(R12)
-	JLE     last388
+	JLE     last360
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile377
+	JMP     tile349
 
-last388:
+last360:
 	VZEROUPPER
 	RET
 
 body32:
 	// 8 rows, 3 vectors of 64 bytes
-tile389:
+tile361:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -5140,27 +5140,27 @@ tile389:
 	IMUL3Q $0x18, BX, R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done394
+	JZ     done366
 	SUBQ   $+64, AX
-	JGE    main391
+	JGE    main363
 
-early390:
+early362:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early390
+	JL         early362
 
-main391:
+main363:
 	TESTQ AX, AX
-	JZ    row393
+	JZ    row365
 
-run392:
+run364:
 	PCALIGN $0x20
 
-loop396:
+loop367:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -5208,26 +5208,26 @@ loop396:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop396
+	JNZ          loop367
 
-row393:
+row365:
 	TESTQ      R11, R11
-	JZ         done394
+	JZ         done366
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run392
+	JMP        run364
 
-done394:
+done366:
 	MOVQ         R13, 112(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip397
+	JZ           skip368
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -5254,9 +5254,9 @@ done394:
 	VMULPS       Z0, Z26, Z26
 	VMULPS       Z0, Z27, Z27
 
-skip397:
+skip368:
 	TESTQ        $0x00000002, AX
-	JZ           skip398
+	JZ           skip369
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -5315,7 +5315,7 @@ skip397:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z27
 
-skip398:
+skip369:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -5349,16 +5349,16 @@ skip398:
 	VMOVUPS Z26, 64(SI)
 	VMOVUPS Z27, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last399
+	JLE     last370
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile389
+	JMP     tile361
 
-last399:
+last370:
 	VZEROUPPER
 	RET
 
@@ -5369,170 +5369,170 @@ TEXT ·tileF64AVX512(SB), NOSPLIT, $0-8
 	KMOVQ 176(R12), K1
 	MOVQ  168(R12), AX
 	CMPQ  AX, $0x10
-	JGE   from400
+	JGE   from371
 	CMPQ  AX, $0x08
-	JGE   from401
+	JGE   from372
 	CMPQ  AX, $0x04
-	JGE   from402
+	JGE   from373
 	CMPQ  AX, $0x02
-	JGE   from403
+	JGE   from374
 	CMPQ  AX, $0x01
-	JGE   from404
+	JGE   from375
 	JMP   body0
 
-from404:
+from375:
 	JMP body1
 
-from403:
+from374:
 	CMPQ AX, $0x03
-	JGE  from405
+	JGE  from376
 	JMP  body2
 
-from405:
+from376:
 	JMP body3
 
-from402:
+from373:
 	CMPQ AX, $0x06
-	JGE  from406
+	JGE  from377
 	CMPQ AX, $0x05
-	JGE  from407
+	JGE  from378
 	JMP  body4
 
-from407:
+from378:
 	JMP body5
 
-from406:
+from377:
 	CMPQ AX, $0x07
-	JGE  from408
+	JGE  from379
 	JMP  body6
 
-from408:
+from379:
 	JMP body7
 
-from401:
+from372:
 	CMPQ AX, $0x0c
-	JGE  from409
+	JGE  from380
 	CMPQ AX, $0x0a
-	JGE  from410
+	JGE  from381
 	CMPQ AX, $0x09
-	JGE  from411
+	JGE  from382
 	JMP  body8
 
-from411:
+from382:
 	JMP body9
 
-from410:
+from381:
 	CMPQ AX, $0x0b
-	JGE  from412
+	JGE  from383
 	JMP  body10
 
-from412:
+from383:
 	JMP body11
 
-from409:
+from380:
 	CMPQ AX, $0x0e
-	JGE  from413
+	JGE  from384
 	CMPQ AX, $0x0d
-	JGE  from414
+	JGE  from385
 	JMP  body12
 
-from414:
+from385:
 	JMP body13
 
-from413:
+from384:
 	CMPQ AX, $0x0f
-	JGE  from415
+	JGE  from386
 	JMP  body14
 
-from415:
+from386:
 	JMP body15
 
-from400:
+from371:
 	CMPQ AX, $0x18
-	JGE  from416
+	JGE  from387
 	CMPQ AX, $0x14
-	JGE  from417
+	JGE  from388
 	CMPQ AX, $0x12
-	JGE  from418
+	JGE  from389
 	CMPQ AX, $0x11
-	JGE  from419
+	JGE  from390
 	JMP  body16
 
-from419:
+from390:
 	JMP body17
 
-from418:
+from389:
 	CMPQ AX, $0x13
-	JGE  from420
+	JGE  from391
 	JMP  body18
 
-from420:
+from391:
 	JMP body19
 
-from417:
+from388:
 	CMPQ AX, $0x16
-	JGE  from421
+	JGE  from392
 	CMPQ AX, $0x15
-	JGE  from422
+	JGE  from393
 	JMP  body20
 
-from422:
+from393:
 	JMP body21
 
-from421:
+from392:
 	CMPQ AX, $0x17
-	JGE  from423
+	JGE  from394
 	JMP  body22
 
-from423:
+from394:
 	JMP body23
 
-from416:
+from387:
 	CMPQ AX, $0x1c
-	JGE  from424
+	JGE  from395
 	CMPQ AX, $0x1a
-	JGE  from425
+	JGE  from396
 	CMPQ AX, $0x19
-	JGE  from426
+	JGE  from397
 	JMP  body24
 
-from426:
+from397:
 	JMP body25
 
-from425:
+from396:
 	CMPQ AX, $0x1b
-	JGE  from427
+	JGE  from398
 	JMP  body26
 
-from427:
+from398:
 	JMP body27
 
-from424:
+from395:
 	CMPQ AX, $0x1e
-	JGE  from428
+	JGE  from399
 	CMPQ AX, $0x1d
-	JGE  from429
+	JGE  from400
 	JMP  body28
 
-from429:
+from400:
 	JMP body29
 
-from428:
+from399:
 	CMPQ AX, $0x1f
-	JGE  from430
+	JGE  from401
 	JMP  body30
 
-from430:
+from401:
 	CMPQ AX, $0x20
-	JGE  from431
+	JGE  from402
 	JMP  body31
 
-from431:
+from402:
 	JMP body32
 
 body0:
 	// 1 rows, 1 vectors of 64 bytes
-tile432:
+tile403:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -5543,79 +5543,79 @@ tile432:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done437
+	JZ     done408
 	SUBQ   $+8, AX
-	JGE    main434
+	JGE    main405
 
-early433:
+early404:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early433
+	JL         early404
 
-main434:
+main405:
 	TESTQ AX, AX
-	JZ    row436
+	JZ    row407
 
-run435:
+run406:
 	PCALIGN $0x20
 
-loop439:
+loop409:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
 	VFMADD231PD  Z0, Z3, Z4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop439
+	JNZ          loop409
 
-row436:
+row407:
 	TESTQ      R11, R11
-	JZ         done437
+	JZ         done408
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run435
+	JMP        run406
 
-done437:
+done408:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip440
+	JZ           skip410
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 
-skip440:
+skip410:
 	TESTQ        $0x00000002, AX
-	JZ           skip441
+	JZ           skip411
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z4
 
-skip441:
+skip411:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	DECQ    72(R12)
-	JLE     last442
+	JLE     last412
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile432
+	JMP     tile403
 
-last442:
+last412:
 	VZEROUPPER
 	RET
 
 body1:
 	// 2 rows, 1 vectors of 64 bytes
-tile443:
+tile413:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -5627,25 +5627,25 @@ tile443:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done448
+	JZ     done418
 	SUBQ   $+16, AX
-	JGE    main445
+	JGE    main415
 
-early444:
+early414:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early444
+	JL         early414
 
-main445:
+main415:
 	TESTQ AX, AX
-	JZ    row447
+	JZ    row417
 
-run446:
+run416:
 	PCALIGN $0x20
 
-loop450:
+loop419:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -5654,30 +5654,30 @@ loop450:
 	VFMADD231PD  Z0, Z3, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop450
+	JNZ          loop419
 
-row447:
+row417:
 	TESTQ      R11, R11
-	JZ         done448
+	JZ         done418
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run446
+	JMP        run416
 
-done448:
+done418:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip451
+	JZ           skip420
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
 
-skip451:
+skip420:
 	TESTQ        $0x00000002, AX
-	JZ           skip452
+	JZ           skip421
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -5686,28 +5686,28 @@ skip451:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z5
 
-skip452:
+skip421:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
 	VMOVUPD Z5, K1, (SI)
 	DECQ    72(R12)
-	JLE     last453
+	JLE     last422
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile443
+	JMP     tile413
 
-last453:
+last422:
 	VZEROUPPER
 	RET
 
 body2:
 	// 3 rows, 1 vectors of 64 bytes
-tile454:
+tile423:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -5720,25 +5720,25 @@ tile454:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done459
+	JZ     done428
 	SUBQ   $+24, AX
-	JGE    main456
+	JGE    main425
 
-early455:
+early424:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early455
+	JL         early424
 
-main456:
+main425:
 	TESTQ AX, AX
-	JZ    row458
+	JZ    row427
 
-run457:
+run426:
 	PCALIGN $0x20
 
-loop461:
+loop429:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -5749,31 +5749,31 @@ loop461:
 	VFMADD231PD  Z0, Z3, Z6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop461
+	JNZ          loop429
 
-row458:
+row427:
 	TESTQ      R11, R11
-	JZ         done459
+	JZ         done428
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run457
+	JMP        run426
 
-done459:
+done428:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip462
+	JZ           skip430
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
 	VMULPD       Z0, Z6, Z6
 
-skip462:
+skip430:
 	TESTQ        $0x00000002, AX
-	JZ           skip463
+	JZ           skip431
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -5785,7 +5785,7 @@ skip462:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z6
 
-skip463:
+skip431:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -5793,22 +5793,22 @@ skip463:
 	ADDQ    DX, SI
 	VMOVUPD Z6, K1, (SI)
 	DECQ    72(R12)
-	JLE     last464
+	JLE     last432
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile454
+	JMP     tile423
 
-last464:
+last432:
 	VZEROUPPER
 	RET
 
 body3:
 	// 4 rows, 1 vectors of 64 bytes
-tile465:
+tile433:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -5824,25 +5824,25 @@ tile465:
 	MOVQ   $0x00000004, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done470
+	JZ     done438
 	SUBQ   $+32, AX
-	JGE    main467
+	JGE    main435
 
-early466:
+early434:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early466
+	JL         early434
 
-main467:
+main435:
 	TESTQ AX, AX
-	JZ    row469
+	JZ    row437
 
-run468:
+run436:
 	PCALIGN $0x20
 
-loop472:
+loop439:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -5856,32 +5856,32 @@ loop472:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop472
+	JNZ          loop439
 
-row469:
+row437:
 	TESTQ      R11, R11
-	JZ         done470
+	JZ         done438
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run468
+	JMP        run436
 
-done470:
+done438:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip473
+	JZ           skip440
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
 	VMULPD       Z0, Z6, Z6
 	VMULPD       Z0, Z7, Z7
 
-skip473:
+skip440:
 	TESTQ        $0x00000002, AX
-	JZ           skip474
+	JZ           skip441
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -5896,7 +5896,7 @@ skip473:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z7
 
-skip474:
+skip441:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -5906,22 +5906,22 @@ skip474:
 	ADDQ    DX, SI
 	VMOVUPD Z7, K1, (SI)
 	DECQ    72(R12)
-	JLE     last475
+	JLE     last442
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile465
+	JMP     tile433
 
-last475:
+last442:
 	VZEROUPPER
 	RET
 
 body4:
 	// 5 rows, 1 vectors of 64 bytes
-tile476:
+tile443:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -5938,25 +5938,25 @@ tile476:
 	MOVQ   $0x00000005, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done481
+	JZ     done448
 	SUBQ   $+40, AX
-	JGE    main478
+	JGE    main445
 
-early477:
+early444:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early477
+	JL         early444
 
-main478:
+main445:
 	TESTQ AX, AX
-	JZ    row480
+	JZ    row447
 
-run479:
+run446:
 	PCALIGN $0x20
 
-loop483:
+loop449:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -5972,23 +5972,23 @@ loop483:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop483
+	JNZ          loop449
 
-row480:
+row447:
 	TESTQ      R11, R11
-	JZ         done481
+	JZ         done448
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run479
+	JMP        run446
 
-done481:
+done448:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip484
+	JZ           skip450
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -5996,9 +5996,9 @@ done481:
 	VMULPD       Z0, Z7, Z7
 	VMULPD       Z0, Z8, Z8
 
-skip484:
+skip450:
 	TESTQ        $0x00000002, AX
-	JZ           skip485
+	JZ           skip451
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -6016,7 +6016,7 @@ skip484:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z8
 
-skip485:
+skip451:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -6028,22 +6028,22 @@ skip485:
 	ADDQ    DX, SI
 	VMOVUPD Z8, K1, (SI)
 	DECQ    72(R12)
-	JLE     last486
+	JLE     last452
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile476
+	JMP     tile443
 
-last486:
+last452:
 	VZEROUPPER
 	RET
 
 body5:
 	// 6 rows, 1 vectors of 64 bytes
-tile487:
+tile453:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -6061,25 +6061,25 @@ tile487:
 	MOVQ   $0x00000006, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done492
+	JZ     done458
 	SUBQ   $+48, AX
-	JGE    main489
+	JGE    main455
 
-early488:
+early454:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early488
+	JL         early454
 
-main489:
+main455:
 	TESTQ AX, AX
-	JZ    row491
+	JZ    row457
 
-run490:
+run456:
 	PCALIGN $0x20
 
-loop494:
+loop459:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -6097,23 +6097,23 @@ loop494:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop494
+	JNZ          loop459
 
-row491:
+row457:
 	TESTQ      R11, R11
-	JZ         done492
+	JZ         done458
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run490
+	JMP        run456
 
-done492:
+done458:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip495
+	JZ           skip460
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -6122,9 +6122,9 @@ done492:
 	VMULPD       Z0, Z8, Z8
 	VMULPD       Z0, Z9, Z9
 
-skip495:
+skip460:
 	TESTQ        $0x00000002, AX
-	JZ           skip496
+	JZ           skip461
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -6145,7 +6145,7 @@ skip495:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z9
 
-skip496:
+skip461:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -6159,22 +6159,22 @@ skip496:
 	ADDQ    DX, SI
 	VMOVUPD Z9, K1, (SI)
 	DECQ    72(R12)
-	JLE     last497
+	JLE     last462
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile487
+	JMP     tile453
 
-last497:
+last462:
 	VZEROUPPER
 	RET
 
 body6:
 	// 7 rows, 1 vectors of 64 bytes
-tile498:
+tile463:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -6195,25 +6195,25 @@ tile498:
 	MOVQ   $0x00000007, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done503
+	JZ     done468
 	SUBQ   $+56, AX
-	JGE    main500
+	JGE    main465
 
-early499:
+early464:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early499
+	JL         early464
 
-main500:
+main465:
 	TESTQ AX, AX
-	JZ    row502
+	JZ    row467
 
-run501:
+run466:
 	PCALIGN $0x20
 
-loop505:
+loop469:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -6234,23 +6234,23 @@ loop505:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop505
+	JNZ          loop469
 
-row502:
+row467:
 	TESTQ      R11, R11
-	JZ         done503
+	JZ         done468
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run501
+	JMP        run466
 
-done503:
+done468:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip506
+	JZ           skip470
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -6260,9 +6260,9 @@ done503:
 	VMULPD       Z0, Z9, Z9
 	VMULPD       Z0, Z10, Z10
 
-skip506:
+skip470:
 	TESTQ        $0x00000002, AX
-	JZ           skip507
+	JZ           skip471
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -6286,7 +6286,7 @@ skip506:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z10
 
-skip507:
+skip471:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -6302,22 +6302,22 @@ skip507:
 	ADDQ    DX, SI
 	VMOVUPD Z10, K1, (SI)
 	DECQ    72(R12)
-	JLE     last508
+	JLE     last472
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile498
+	JMP     tile463
 
-last508:
+last472:
 	VZEROUPPER
 	RET
 
 body7:
 	// 8 rows, 1 vectors of 64 bytes
-tile509:
+tile473:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -6341,23 +6341,23 @@ tile509:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done514
+	JZ     done478
 	SUBQ   $+64, AX
-	JGE    main511
+	JGE    main475
 
-early510:
+early474:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early510
+	JL         early474
 
-main511:
+main475:
 	TESTQ AX, AX
-	JZ    row513
+	JZ    row477
 
-run512:
-steps515:
+run476:
+steps479:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -6365,7 +6365,7 @@ steps515:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop516:
+loop480:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -6390,39 +6390,39 @@ loop516:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop516
+	JNZ          loop480
 	CMPQ         152(R12), $0x00
-	JNE          same517
+	JNE          same481
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same517
+	JNZ          same481
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same517:
+same481:
 	TESTQ AX, AX
-	JNZ   steps515
+	JNZ   steps479
 
-row513:
+row477:
 	TESTQ      R11, R11
-	JZ         done514
+	JZ         done478
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run512
+	JMP        run476
 
-done514:
+done478:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip518
+	JZ           skip482
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -6433,9 +6433,9 @@ done514:
 	VMULPD       Z0, Z10, Z10
 	VMULPD       Z0, Z11, Z11
 
-skip518:
+skip482:
 	TESTQ        $0x00000002, AX
-	JZ           skip519
+	JZ           skip483
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Z1
@@ -6462,7 +6462,7 @@ skip518:
 	VMOVUPD.Z    (SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z11
 
-skip519:
+skip483:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -6480,22 +6480,22 @@ skip519:
 	ADDQ    DX, SI
 	VMOVUPD Z11, K1, (SI)
 	DECQ    72(R12)
-	JLE     last520
+	JLE     last484
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile509
+	JMP     tile473
 
-last520:
+last484:
 	VZEROUPPER
 	RET
 
 body8:
 	// 1 rows, 2 vectors of 64 bytes
-tile521:
+tile485:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -6507,26 +6507,26 @@ tile521:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done526
+	JZ     done490
 	SUBQ   $+8, AX
-	JGE    main523
+	JGE    main487
 
-early522:
+early486:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early522
+	JL         early486
 
-main523:
+main487:
 	TESTQ AX, AX
-	JZ    row525
+	JZ    row489
 
-run524:
+run488:
 	PCALIGN $0x20
 
-loop528:
+loop491:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -6535,31 +6535,31 @@ loop528:
 	VFMADD231PD  Z1, Z3, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop528
+	JNZ          loop491
 
-row525:
+row489:
 	TESTQ      R11, R11
-	JZ         done526
+	JZ         done490
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run524
+	JMP        run488
 
-done526:
+done490:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip529
+	JZ           skip492
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
 
-skip529:
+skip492:
 	TESTQ        $0x00000002, AX
-	JZ           skip530
+	JZ           skip493
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -6567,27 +6567,27 @@ skip529:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z5
 
-skip530:
+skip493:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last531
+	JLE     last494
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile521
+	JMP     tile485
 
-last531:
+last494:
 	VZEROUPPER
 	RET
 
 body9:
 	// 2 rows, 2 vectors of 64 bytes
-tile532:
+tile495:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -6601,26 +6601,26 @@ tile532:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done537
+	JZ     done500
 	SUBQ   $+16, AX
-	JGE    main534
+	JGE    main497
 
-early533:
+early496:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early533
+	JL         early496
 
-main534:
+main497:
 	TESTQ AX, AX
-	JZ    row536
+	JZ    row499
 
-run535:
+run498:
 	PCALIGN $0x20
 
-loop539:
+loop501:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -6632,33 +6632,33 @@ loop539:
 	VFMADD231PD  Z1, Z3, Z7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop539
+	JNZ          loop501
 
-row536:
+row499:
 	TESTQ      R11, R11
-	JZ         done537
+	JZ         done500
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run535
+	JMP        run498
 
-done537:
+done500:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip540
+	JZ           skip502
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
 	VMULPD       Z0, Z6, Z6
 	VMULPD       Z0, Z7, Z7
 
-skip540:
+skip502:
 	TESTQ        $0x00000002, AX
-	JZ           skip541
+	JZ           skip503
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -6671,7 +6671,7 @@ skip540:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z7
 
-skip541:
+skip503:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -6679,22 +6679,22 @@ skip541:
 	VMOVUPS Z6, (SI)
 	VMOVUPD Z7, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last542
+	JLE     last504
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile532
+	JMP     tile495
 
-last542:
+last504:
 	VZEROUPPER
 	RET
 
 body10:
 	// 3 rows, 2 vectors of 64 bytes
-tile543:
+tile505:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -6710,26 +6710,26 @@ tile543:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done548
+	JZ     done510
 	SUBQ   $+24, AX
-	JGE    main545
+	JGE    main507
 
-early544:
+early506:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early544
+	JL         early506
 
-main545:
+main507:
 	TESTQ AX, AX
-	JZ    row547
+	JZ    row509
 
-run546:
+run508:
 	PCALIGN $0x20
 
-loop550:
+loop511:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -6744,24 +6744,24 @@ loop550:
 	VFMADD231PD  Z1, Z3, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop550
+	JNZ          loop511
 
-row547:
+row509:
 	TESTQ      R11, R11
-	JZ         done548
+	JZ         done510
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run546
+	JMP        run508
 
-done548:
+done510:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip551
+	JZ           skip512
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -6770,9 +6770,9 @@ done548:
 	VMULPD       Z0, Z8, Z8
 	VMULPD       Z0, Z9, Z9
 
-skip551:
+skip512:
 	TESTQ        $0x00000002, AX
-	JZ           skip552
+	JZ           skip513
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -6790,7 +6790,7 @@ skip551:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z9
 
-skip552:
+skip513:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -6801,22 +6801,22 @@ skip552:
 	VMOVUPS Z8, (SI)
 	VMOVUPD Z9, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last553
+	JLE     last514
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile543
+	JMP     tile505
 
-last553:
+last514:
 	VZEROUPPER
 	RET
 
 body11:
 	// 4 rows, 2 vectors of 64 bytes
-tile554:
+tile515:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -6836,26 +6836,26 @@ tile554:
 	MOVQ   $0x00000004, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done559
+	JZ     done520
 	SUBQ   $+32, AX
-	JGE    main556
+	JGE    main517
 
-early555:
+early516:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early555
+	JL         early516
 
-main556:
+main517:
 	TESTQ AX, AX
-	JZ    row558
+	JZ    row519
 
-run557:
+run518:
 	PCALIGN $0x20
 
-loop561:
+loop521:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -6874,24 +6874,24 @@ loop561:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop561
+	JNZ          loop521
 
-row558:
+row519:
 	TESTQ      R11, R11
-	JZ         done559
+	JZ         done520
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run557
+	JMP        run518
 
-done559:
+done520:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip562
+	JZ           skip522
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -6902,9 +6902,9 @@ done559:
 	VMULPD       Z0, Z10, Z10
 	VMULPD       Z0, Z11, Z11
 
-skip562:
+skip522:
 	TESTQ        $0x00000002, AX
-	JZ           skip563
+	JZ           skip523
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -6927,7 +6927,7 @@ skip562:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z11
 
-skip563:
+skip523:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -6941,22 +6941,22 @@ skip563:
 	VMOVUPS Z10, (SI)
 	VMOVUPD Z11, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last564
+	JLE     last524
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile554
+	JMP     tile515
 
-last564:
+last524:
 	VZEROUPPER
 	RET
 
 body12:
 	// 5 rows, 2 vectors of 64 bytes
-tile565:
+tile525:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -6978,26 +6978,26 @@ tile565:
 	MOVQ   $0x00000005, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done570
+	JZ     done530
 	SUBQ   $+40, AX
-	JGE    main567
+	JGE    main527
 
-early566:
+early526:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early566
+	JL         early526
 
-main567:
+main527:
 	TESTQ AX, AX
-	JZ    row569
+	JZ    row529
 
-run568:
+run528:
 	PCALIGN $0x20
 
-loop572:
+loop531:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -7019,24 +7019,24 @@ loop572:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop572
+	JNZ          loop531
 
-row569:
+row529:
 	TESTQ      R11, R11
-	JZ         done570
+	JZ         done530
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run568
+	JMP        run528
 
-done570:
+done530:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip573
+	JZ           skip532
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -7049,9 +7049,9 @@ done570:
 	VMULPD       Z0, Z12, Z12
 	VMULPD       Z0, Z13, Z13
 
-skip573:
+skip532:
 	TESTQ        $0x00000002, AX
-	JZ           skip574
+	JZ           skip533
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -7079,7 +7079,7 @@ skip573:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z13
 
-skip574:
+skip533:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -7096,22 +7096,22 @@ skip574:
 	VMOVUPS Z12, (SI)
 	VMOVUPD Z13, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last575
+	JLE     last534
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile565
+	JMP     tile525
 
-last575:
+last534:
 	VZEROUPPER
 	RET
 
 body13:
 	// 6 rows, 2 vectors of 64 bytes
-tile576:
+tile535:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -7135,26 +7135,26 @@ tile576:
 	MOVQ   $0x00000006, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done581
+	JZ     done540
 	SUBQ   $+48, AX
-	JGE    main578
+	JGE    main537
 
-early577:
+early536:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early577
+	JL         early536
 
-main578:
+main537:
 	TESTQ AX, AX
-	JZ    row580
+	JZ    row539
 
-run579:
+run538:
 	PCALIGN $0x20
 
-loop583:
+loop541:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -7179,24 +7179,24 @@ loop583:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop583
+	JNZ          loop541
 
-row580:
+row539:
 	TESTQ      R11, R11
-	JZ         done581
+	JZ         done540
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run579
+	JMP        run538
 
-done581:
+done540:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip584
+	JZ           skip542
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -7211,9 +7211,9 @@ done581:
 	VMULPD       Z0, Z14, Z14
 	VMULPD       Z0, Z15, Z15
 
-skip584:
+skip542:
 	TESTQ        $0x00000002, AX
-	JZ           skip585
+	JZ           skip543
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -7246,7 +7246,7 @@ skip584:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z15
 
-skip585:
+skip543:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -7266,22 +7266,22 @@ skip585:
 	VMOVUPS Z14, (SI)
 	VMOVUPD Z15, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last586
+	JLE     last544
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile576
+	JMP     tile535
 
-last586:
+last544:
 	VZEROUPPER
 	RET
 
 body14:
 	// 7 rows, 2 vectors of 64 bytes
-tile587:
+tile545:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -7309,26 +7309,26 @@ tile587:
 	MOVQ   $0x00000007, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done592
+	JZ     done550
 	SUBQ   $+56, AX
-	JGE    main589
+	JGE    main547
 
-early588:
+early546:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early588
+	JL         early546
 
-main589:
+main547:
 	TESTQ AX, AX
-	JZ    row591
+	JZ    row549
 
-run590:
+run548:
 	PCALIGN $0x20
 
-loop594:
+loop551:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -7357,24 +7357,24 @@ loop594:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop594
+	JNZ          loop551
 
-row591:
+row549:
 	TESTQ      R11, R11
-	JZ         done592
+	JZ         done550
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run590
+	JMP        run548
 
-done592:
+done550:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip595
+	JZ           skip552
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -7391,9 +7391,9 @@ done592:
 	VMULPD       Z0, Z16, Z16
 	VMULPD       Z0, Z17, Z17
 
-skip595:
+skip552:
 	TESTQ        $0x00000002, AX
-	JZ           skip596
+	JZ           skip553
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -7431,7 +7431,7 @@ skip595:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z17
 
-skip596:
+skip553:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -7454,22 +7454,22 @@ skip596:
 	VMOVUPS Z16, (SI)
 	VMOVUPD Z17, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last597
+	JLE     last554
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile587
+	JMP     tile545
 
-last597:
+last554:
 	VZEROUPPER
 	RET
 
 body15:
 	// 8 rows, 2 vectors of 64 bytes
-tile598:
+tile555:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -7501,24 +7501,24 @@ tile598:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done603
+	JZ     done560
 	SUBQ   $+64, AX
-	JGE    main600
+	JGE    main557
 
-early599:
+early556:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early599
+	JL         early556
 
-main600:
+main557:
 	TESTQ AX, AX
-	JZ    row602
+	JZ    row559
 
-run601:
-steps604:
+run558:
+steps561:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -7526,7 +7526,7 @@ steps604:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop605:
+loop562:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -7560,40 +7560,40 @@ loop605:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop605
+	JNZ          loop562
 	CMPQ         152(R12), $0x00
-	JNE          same606
+	JNE          same563
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same606
+	JNZ          same563
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same606:
+same563:
 	TESTQ AX, AX
-	JNZ   steps604
+	JNZ   steps561
 
-row602:
+row559:
 	TESTQ      R11, R11
-	JZ         done603
+	JZ         done560
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run601
+	JMP        run558
 
-done603:
+done560:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip607
+	JZ           skip564
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -7612,9 +7612,9 @@ done603:
 	VMULPD       Z0, Z18, Z18
 	VMULPD       Z0, Z19, Z19
 
-skip607:
+skip564:
 	TESTQ        $0x00000002, AX
-	JZ           skip608
+	JZ           skip565
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -7657,7 +7657,7 @@ skip607:
 	VMOVUPD.Z    64(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z19
 
-skip608:
+skip565:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -7683,22 +7683,22 @@ skip608:
 	VMOVUPS Z18, (SI)
 	VMOVUPD Z19, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last609
+	JLE     last566
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile598
+	JMP     tile555
 
-last609:
+last566:
 	VZEROUPPER
 	RET
 
 body16:
 	// 1 rows, 3 vectors of 64 bytes
-tile610:
+tile567:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -7711,27 +7711,27 @@ tile610:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done615
+	JZ     done572
 	SUBQ   $+8, AX
-	JGE    main612
+	JGE    main569
 
-early611:
+early568:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early611
+	JL         early568
 
-main612:
+main569:
 	TESTQ AX, AX
-	JZ    row614
+	JZ    row571
 
-run613:
+run570:
 	PCALIGN $0x20
 
-loop617:
+loop573:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPD.Z    128(DI), K1, Z2
@@ -7742,33 +7742,33 @@ loop617:
 	VFMADD231PD  Z2, Z3, Z6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop617
+	JNZ          loop573
 
-row614:
+row571:
 	TESTQ      R11, R11
-	JZ         done615
+	JZ         done572
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run613
+	JMP        run570
 
-done615:
+done572:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip618
+	JZ           skip574
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
 	VMULPD       Z0, Z6, Z6
 
-skip618:
+skip574:
 	TESTQ        $0x00000002, AX
-	JZ           skip619
+	JZ           skip575
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -7778,28 +7778,28 @@ skip618:
 	VMOVUPD.Z    128(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z6
 
-skip619:
+skip575:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
 	VMOVUPD Z6, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last620
+	JLE     last576
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile610
+	JMP     tile567
 
-last620:
+last576:
 	VZEROUPPER
 	RET
 
 body17:
 	// 2 rows, 3 vectors of 64 bytes
-tile621:
+tile577:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -7815,27 +7815,27 @@ tile621:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done626
+	JZ     done582
 	SUBQ   $+16, AX
-	JGE    main623
+	JGE    main579
 
-early622:
+early578:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early622
+	JL         early578
 
-main623:
+main579:
 	TESTQ AX, AX
-	JZ    row625
+	JZ    row581
 
-run624:
+run580:
 	PCALIGN $0x20
 
-loop628:
+loop583:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPD.Z    128(DI), K1, Z2
@@ -7850,25 +7850,25 @@ loop628:
 	VFMADD231PD  Z2, Z3, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop628
+	JNZ          loop583
 
-row625:
+row581:
 	TESTQ      R11, R11
-	JZ         done626
+	JZ         done582
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run624
+	JMP        run580
 
-done626:
+done582:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip629
+	JZ           skip584
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -7877,9 +7877,9 @@ done626:
 	VMULPD       Z0, Z8, Z8
 	VMULPD       Z0, Z9, Z9
 
-skip629:
+skip584:
 	TESTQ        $0x00000002, AX
-	JZ           skip630
+	JZ           skip585
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -7896,7 +7896,7 @@ skip629:
 	VMOVUPD.Z    128(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z9
 
-skip630:
+skip585:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -7906,22 +7906,22 @@ skip630:
 	VMOVUPS Z8, 64(SI)
 	VMOVUPD Z9, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last631
+	JLE     last586
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile621
+	JMP     tile577
 
-last631:
+last586:
 	VZEROUPPER
 	RET
 
 body18:
 	// 3 rows, 3 vectors of 64 bytes
-tile632:
+tile587:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -7940,27 +7940,27 @@ tile632:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done637
+	JZ     done592
 	SUBQ   $+24, AX
-	JGE    main634
+	JGE    main589
 
-early633:
+early588:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early633
+	JL         early588
 
-main634:
+main589:
 	TESTQ AX, AX
-	JZ    row636
+	JZ    row591
 
-run635:
+run590:
 	PCALIGN $0x20
 
-loop639:
+loop593:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPD.Z    128(DI), K1, Z2
@@ -7979,25 +7979,25 @@ loop639:
 	VFMADD231PD  Z2, Z3, Z12
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop639
+	JNZ          loop593
 
-row636:
+row591:
 	TESTQ      R11, R11
-	JZ         done637
+	JZ         done592
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run635
+	JMP        run590
 
-done637:
+done592:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip640
+	JZ           skip594
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -8009,9 +8009,9 @@ done637:
 	VMULPD       Z0, Z11, Z11
 	VMULPD       Z0, Z12, Z12
 
-skip640:
+skip594:
 	TESTQ        $0x00000002, AX
-	JZ           skip641
+	JZ           skip595
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -8035,7 +8035,7 @@ skip640:
 	VMOVUPD.Z    128(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z12
 
-skip641:
+skip595:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -8049,22 +8049,22 @@ skip641:
 	VMOVUPS Z11, 64(SI)
 	VMOVUPD Z12, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last642
+	JLE     last596
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile632
+	JMP     tile587
 
-last642:
+last596:
 	VZEROUPPER
 	RET
 
 body19:
 	// 4 rows, 3 vectors of 64 bytes
-tile643:
+tile597:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -8088,27 +8088,27 @@ tile643:
 	MOVQ   $0x00000004, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done648
+	JZ     done602
 	SUBQ   $+32, AX
-	JGE    main645
+	JGE    main599
 
-early644:
+early598:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early644
+	JL         early598
 
-main645:
+main599:
 	TESTQ AX, AX
-	JZ    row647
+	JZ    row601
 
-run646:
+run600:
 	PCALIGN $0x20
 
-loop650:
+loop603:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPD.Z    128(DI), K1, Z2
@@ -8132,25 +8132,25 @@ loop650:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop650
+	JNZ          loop603
 
-row647:
+row601:
 	TESTQ      R11, R11
-	JZ         done648
+	JZ         done602
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run646
+	JMP        run600
 
-done648:
+done602:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip651
+	JZ           skip604
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -8165,9 +8165,9 @@ done648:
 	VMULPD       Z0, Z14, Z14
 	VMULPD       Z0, Z15, Z15
 
-skip651:
+skip604:
 	TESTQ        $0x00000002, AX
-	JZ           skip652
+	JZ           skip605
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -8198,7 +8198,7 @@ skip651:
 	VMOVUPD.Z    128(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z15
 
-skip652:
+skip605:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -8216,22 +8216,22 @@ skip652:
 	VMOVUPS Z14, 64(SI)
 	VMOVUPD Z15, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last653
+	JLE     last606
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile643
+	JMP     tile597
 
-last653:
+last606:
 	VZEROUPPER
 	RET
 
 body20:
 	// 5 rows, 3 vectors of 64 bytes
-tile654:
+tile607:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -8258,27 +8258,27 @@ tile654:
 	MOVQ   $0x00000005, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done659
+	JZ     done612
 	SUBQ   $+40, AX
-	JGE    main656
+	JGE    main609
 
-early655:
+early608:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early655
+	JL         early608
 
-main656:
+main609:
 	TESTQ AX, AX
-	JZ    row658
+	JZ    row611
 
-run657:
+run610:
 	PCALIGN $0x20
 
-loop661:
+loop613:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPD.Z    128(DI), K1, Z2
@@ -8306,25 +8306,25 @@ loop661:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop661
+	JNZ          loop613
 
-row658:
+row611:
 	TESTQ      R11, R11
-	JZ         done659
+	JZ         done612
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run657
+	JMP        run610
 
-done659:
+done612:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip662
+	JZ           skip614
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -8342,9 +8342,9 @@ done659:
 	VMULPD       Z0, Z17, Z17
 	VMULPD       Z0, Z18, Z18
 
-skip662:
+skip614:
 	TESTQ        $0x00000002, AX
-	JZ           skip663
+	JZ           skip615
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -8382,7 +8382,7 @@ skip662:
 	VMOVUPD.Z    128(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z18
 
-skip663:
+skip615:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -8404,22 +8404,22 @@ skip663:
 	VMOVUPS Z17, 64(SI)
 	VMOVUPD Z18, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last664
+	JLE     last616
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile654
+	JMP     tile607
 
-last664:
+last616:
 	VZEROUPPER
 	RET
 
 body21:
 	// 6 rows, 3 vectors of 64 bytes
-tile665:
+tile617:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -8449,27 +8449,27 @@ tile665:
 	MOVQ   $0x00000006, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done670
+	JZ     done622
 	SUBQ   $+48, AX
-	JGE    main667
+	JGE    main619
 
-early666:
+early618:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early666
+	JL         early618
 
-main667:
+main619:
 	TESTQ AX, AX
-	JZ    row669
+	JZ    row621
 
-run668:
+run620:
 	PCALIGN $0x20
 
-loop672:
+loop623:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPD.Z    128(DI), K1, Z2
@@ -8501,25 +8501,25 @@ loop672:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop672
+	JNZ          loop623
 
-row669:
+row621:
 	TESTQ      R11, R11
-	JZ         done670
+	JZ         done622
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run668
+	JMP        run620
 
-done670:
+done622:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip673
+	JZ           skip624
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -8540,9 +8540,9 @@ done670:
 	VMULPD       Z0, Z20, Z20
 	VMULPD       Z0, Z21, Z21
 
-skip673:
+skip624:
 	TESTQ        $0x00000002, AX
-	JZ           skip674
+	JZ           skip625
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -8587,7 +8587,7 @@ skip673:
 	VMOVUPD.Z    128(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z21
 
-skip674:
+skip625:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -8613,22 +8613,22 @@ skip674:
 	VMOVUPS Z20, 64(SI)
 	VMOVUPD Z21, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last675
+	JLE     last626
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile665
+	JMP     tile617
 
-last675:
+last626:
 	VZEROUPPER
 	RET
 
 body22:
 	// 7 rows, 3 vectors of 64 bytes
-tile676:
+tile627:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -8663,27 +8663,27 @@ tile676:
 	MOVQ   $0x00000007, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done681
+	JZ     done632
 	SUBQ   $+56, AX
-	JGE    main678
+	JGE    main629
 
-early677:
+early628:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early677
+	JL         early628
 
-main678:
+main629:
 	TESTQ AX, AX
-	JZ    row680
+	JZ    row631
 
-run679:
+run630:
 	PCALIGN $0x20
 
-loop683:
+loop633:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPD.Z    128(DI), K1, Z2
@@ -8720,25 +8720,25 @@ loop683:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop683
+	JNZ          loop633
 
-row680:
+row631:
 	TESTQ      R11, R11
-	JZ         done681
+	JZ         done632
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run679
+	JMP        run630
 
-done681:
+done632:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip684
+	JZ           skip634
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -8762,9 +8762,9 @@ done681:
 	VMULPD       Z0, Z23, Z23
 	VMULPD       Z0, Z24, Z24
 
-skip684:
+skip634:
 	TESTQ        $0x00000002, AX
-	JZ           skip685
+	JZ           skip635
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -8816,7 +8816,7 @@ skip684:
 	VMOVUPD.Z    128(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z24
 
-skip685:
+skip635:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -8846,22 +8846,22 @@ skip685:
 	VMOVUPS Z23, 64(SI)
 	VMOVUPD Z24, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last686
+	JLE     last636
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile676
+	JMP     tile627
 
-last686:
+last636:
 	VZEROUPPER
 	RET
 
 body23:
 	// 8 rows, 3 vectors of 64 bytes
-tile687:
+tile637:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -8901,25 +8901,25 @@ tile687:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done692
+	JZ     done642
 	SUBQ   $+64, AX
-	JGE    main689
+	JGE    main639
 
-early688:
+early638:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early688
+	JL         early638
 
-main689:
+main639:
 	TESTQ AX, AX
-	JZ    row691
+	JZ    row641
 
-run690:
-steps693:
+run640:
+steps643:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -8927,7 +8927,7 @@ steps693:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop694:
+loop644:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPD.Z    128(DI), K1, Z2
@@ -8970,41 +8970,41 @@ loop694:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop694
+	JNZ          loop644
 	CMPQ         152(R12), $0x00
-	JNE          same695
+	JNE          same645
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same695
+	JNZ          same645
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same695:
+same645:
 	TESTQ AX, AX
-	JNZ   steps693
+	JNZ   steps643
 
-row691:
+row641:
 	TESTQ      R11, R11
-	JZ         done692
+	JZ         done642
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run690
+	JMP        run640
 
-done692:
+done642:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip696
+	JZ           skip646
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -9031,9 +9031,9 @@ done692:
 	VMULPD       Z0, Z26, Z26
 	VMULPD       Z0, Z27, Z27
 
-skip696:
+skip646:
 	TESTQ        $0x00000002, AX
-	JZ           skip697
+	JZ           skip647
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -9092,7 +9092,7 @@ skip696:
 	VMOVUPD.Z    128(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z27
 
-skip697:
+skip647:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -9126,22 +9126,22 @@ skip697:
 	VMOVUPS Z26, 64(SI)
 	VMOVUPD Z27, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last698
+	JLE     last648
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile687
+	JMP     tile637
 
-last698:
+last648:
 	VZEROUPPER
 	RET
 
 body24:
 	// 1 rows, 1 vectors of 32 bytes
-tile699:
+tile649:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -9152,79 +9152,79 @@ tile699:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done704
+	JZ     done654
 	SUBQ   $+8, AX
-	JGE    main701
+	JGE    main651
 
-early700:
+early650:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early700
+	JL         early650
 
-main701:
+main651:
 	TESTQ AX, AX
-	JZ    row703
+	JZ    row653
 
-run702:
+run652:
 	PCALIGN $0x20
 
-loop706:
+loop655:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y3
 	VFMADD231PD  Y0, Y3, Y4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop706
+	JNZ          loop655
 
-row703:
+row653:
 	TESTQ      R11, R11
-	JZ         done704
+	JZ         done654
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run702
+	JMP        run652
 
-done704:
+done654:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip707
+	JZ           skip656
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 
-skip707:
+skip656:
 	TESTQ        $0x00000002, AX
-	JZ           skip708
+	JZ           skip657
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y4
 
-skip708:
+skip657:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	DECQ    72(R12)
-	JLE     last709
+	JLE     last658
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile699
+	JMP     tile649
 
-last709:
+last658:
 	VZEROUPPER
 	RET
 
 body25:
 	// 2 rows, 1 vectors of 32 bytes
-tile710:
+tile659:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -9236,25 +9236,25 @@ tile710:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done715
+	JZ     done664
 	SUBQ   $+16, AX
-	JGE    main712
+	JGE    main661
 
-early711:
+early660:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early711
+	JL         early660
 
-main712:
+main661:
 	TESTQ AX, AX
-	JZ    row714
+	JZ    row663
 
-run713:
+run662:
 	PCALIGN $0x20
 
-loop717:
+loop665:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y3
@@ -9263,30 +9263,30 @@ loop717:
 	VFMADD231PD  Y0, Y3, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop717
+	JNZ          loop665
 
-row714:
+row663:
 	TESTQ      R11, R11
-	JZ         done715
+	JZ         done664
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run713
+	JMP        run662
 
-done715:
+done664:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip718
+	JZ           skip666
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 
-skip718:
+skip666:
 	TESTQ        $0x00000002, AX
-	JZ           skip719
+	JZ           skip667
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
@@ -9295,28 +9295,28 @@ skip718:
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y5
 
-skip719:
+skip667:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
 	VMOVUPD Y5, K1, (SI)
 	DECQ    72(R12)
-	JLE     last720
+	JLE     last668
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile710
+	JMP     tile659
 
-last720:
+last668:
 	VZEROUPPER
 	RET
 
 body26:
 	// 3 rows, 1 vectors of 32 bytes
-tile721:
+tile669:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -9329,25 +9329,25 @@ tile721:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done726
+	JZ     done674
 	SUBQ   $+24, AX
-	JGE    main723
+	JGE    main671
 
-early722:
+early670:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early722
+	JL         early670
 
-main723:
+main671:
 	TESTQ AX, AX
-	JZ    row725
+	JZ    row673
 
-run724:
+run672:
 	PCALIGN $0x20
 
-loop728:
+loop675:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y3
@@ -9358,31 +9358,31 @@ loop728:
 	VFMADD231PD  Y0, Y3, Y6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop728
+	JNZ          loop675
 
-row725:
+row673:
 	TESTQ      R11, R11
-	JZ         done726
+	JZ         done674
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run724
+	JMP        run672
 
-done726:
+done674:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip729
+	JZ           skip676
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 	VMULPD       Y0, Y6, Y6
 
-skip729:
+skip676:
 	TESTQ        $0x00000002, AX
-	JZ           skip730
+	JZ           skip677
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
@@ -9394,7 +9394,7 @@ skip729:
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y6
 
-skip730:
+skip677:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -9402,22 +9402,22 @@ skip730:
 	ADDQ    DX, SI
 	VMOVUPD Y6, K1, (SI)
 	DECQ    72(R12)
-	JLE     last731
+	JLE     last678
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile721
+	JMP     tile669
 
-last731:
+last678:
 	VZEROUPPER
 	RET
 
 body27:
 	// 4 rows, 1 vectors of 32 bytes
-tile732:
+tile679:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -9433,25 +9433,25 @@ tile732:
 	MOVQ   $0x00000004, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done737
+	JZ     done684
 	SUBQ   $+32, AX
-	JGE    main734
+	JGE    main681
 
-early733:
+early680:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early733
+	JL         early680
 
-main734:
+main681:
 	TESTQ AX, AX
-	JZ    row736
+	JZ    row683
 
-run735:
+run682:
 	PCALIGN $0x20
 
-loop739:
+loop685:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y3
@@ -9465,32 +9465,32 @@ loop739:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop739
+	JNZ          loop685
 
-row736:
+row683:
 	TESTQ      R11, R11
-	JZ         done737
+	JZ         done684
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run735
+	JMP        run682
 
-done737:
+done684:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip740
+	JZ           skip686
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 	VMULPD       Y0, Y6, Y6
 	VMULPD       Y0, Y7, Y7
 
-skip740:
+skip686:
 	TESTQ        $0x00000002, AX
-	JZ           skip741
+	JZ           skip687
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
@@ -9505,7 +9505,7 @@ skip740:
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y7
 
-skip741:
+skip687:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -9515,22 +9515,22 @@ skip741:
 	ADDQ    DX, SI
 	VMOVUPD Y7, K1, (SI)
 	DECQ    72(R12)
-	JLE     last742
+	JLE     last688
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile732
+	JMP     tile679
 
-last742:
+last688:
 	VZEROUPPER
 	RET
 
 body28:
 	// 5 rows, 1 vectors of 32 bytes
-tile743:
+tile689:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -9547,25 +9547,25 @@ tile743:
 	MOVQ   $0x00000005, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done748
+	JZ     done694
 	SUBQ   $+40, AX
-	JGE    main745
+	JGE    main691
 
-early744:
+early690:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early744
+	JL         early690
 
-main745:
+main691:
 	TESTQ AX, AX
-	JZ    row747
+	JZ    row693
 
-run746:
+run692:
 	PCALIGN $0x20
 
-loop750:
+loop695:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y3
@@ -9581,23 +9581,23 @@ loop750:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop750
+	JNZ          loop695
 
-row747:
+row693:
 	TESTQ      R11, R11
-	JZ         done748
+	JZ         done694
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run746
+	JMP        run692
 
-done748:
+done694:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip751
+	JZ           skip696
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -9605,9 +9605,9 @@ done748:
 	VMULPD       Y0, Y7, Y7
 	VMULPD       Y0, Y8, Y8
 
-skip751:
+skip696:
 	TESTQ        $0x00000002, AX
-	JZ           skip752
+	JZ           skip697
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
@@ -9625,7 +9625,7 @@ skip751:
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y8
 
-skip752:
+skip697:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -9637,22 +9637,22 @@ skip752:
 	ADDQ    DX, SI
 	VMOVUPD Y8, K1, (SI)
 	DECQ    72(R12)
-	JLE     last753
+	JLE     last698
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile743
+	JMP     tile689
 
-last753:
+last698:
 	VZEROUPPER
 	RET
 
 body29:
 	// 6 rows, 1 vectors of 32 bytes
-tile754:
+tile699:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -9670,25 +9670,25 @@ tile754:
 	MOVQ   $0x00000006, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done759
+	JZ     done704
 	SUBQ   $+48, AX
-	JGE    main756
+	JGE    main701
 
-early755:
+early700:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early755
+	JL         early700
 
-main756:
+main701:
 	TESTQ AX, AX
-	JZ    row758
+	JZ    row703
 
-run757:
+run702:
 	PCALIGN $0x20
 
-loop761:
+loop705:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y3
@@ -9706,23 +9706,23 @@ loop761:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop761
+	JNZ          loop705
 
-row758:
+row703:
 	TESTQ      R11, R11
-	JZ         done759
+	JZ         done704
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run757
+	JMP        run702
 
-done759:
+done704:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip762
+	JZ           skip706
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -9731,9 +9731,9 @@ done759:
 	VMULPD       Y0, Y8, Y8
 	VMULPD       Y0, Y9, Y9
 
-skip762:
+skip706:
 	TESTQ        $0x00000002, AX
-	JZ           skip763
+	JZ           skip707
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
@@ -9754,7 +9754,7 @@ skip762:
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y9
 
-skip763:
+skip707:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -9768,22 +9768,22 @@ skip763:
 	ADDQ    DX, SI
 	VMOVUPD Y9, K1, (SI)
 	DECQ    72(R12)
-	JLE     last764
+	JLE     last708
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile754
+	JMP     tile699
 
-last764:
+last708:
 	VZEROUPPER
 	RET
 
 body30:
 	// 7 rows, 1 vectors of 32 bytes
-tile765:
+tile709:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -9804,25 +9804,25 @@ tile765:
 	MOVQ   $0x00000007, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done770
+	JZ     done714
 	SUBQ   $+56, AX
-	JGE    main767
+	JGE    main711
 
-early766:
+early710:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early766
+	JL         early710
 
-main767:
+main711:
 	TESTQ AX, AX
-	JZ    row769
+	JZ    row713
 
-run768:
+run712:
 	PCALIGN $0x20
 
-loop772:
+loop715:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y3
@@ -9843,23 +9843,23 @@ loop772:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop772
+	JNZ          loop715
 
-row769:
+row713:
 	TESTQ      R11, R11
-	JZ         done770
+	JZ         done714
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run768
+	JMP        run712
 
-done770:
+done714:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip773
+	JZ           skip716
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -9869,9 +9869,9 @@ done770:
 	VMULPD       Y0, Y9, Y9
 	VMULPD       Y0, Y10, Y10
 
-skip773:
+skip716:
 	TESTQ        $0x00000002, AX
-	JZ           skip774
+	JZ           skip717
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
@@ -9895,7 +9895,7 @@ skip773:
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y10
 
-skip774:
+skip717:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -9911,22 +9911,22 @@ skip774:
 	ADDQ    DX, SI
 	VMOVUPD Y10, K1, (SI)
 	DECQ    72(R12)
-	JLE     last775
+	JLE     last718
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile765
+	JMP     tile709
 
-last775:
+last718:
 	VZEROUPPER
 	RET
 
 body31:
 	// 8 rows, 1 vectors of 32 bytes
-tile776:
+tile719:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -9950,23 +9950,23 @@ tile776:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done781
+	JZ     done724
 	SUBQ   $+64, AX
-	JGE    main778
+	JGE    main721
 
-early777:
+early720:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early777
+	JL         early720
 
-main778:
+main721:
 	TESTQ AX, AX
-	JZ    row780
+	JZ    row723
 
-run779:
-steps782:
+run722:
+steps725:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -9974,7 +9974,7 @@ steps782:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop783:
+loop726:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y3
@@ -9999,39 +9999,39 @@ loop783:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop783
+	JNZ          loop726
 	CMPQ         152(R12), $0x00
-	JNE          same784
+	JNE          same727
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same784
+	JNZ          same727
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same784:
+same727:
 	TESTQ AX, AX
-	JNZ   steps782
+	JNZ   steps725
 
-row780:
+row723:
 	TESTQ      R11, R11
-	JZ         done781
+	JZ         done724
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run779
+	JMP        run722
 
-done781:
+done724:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip785
+	JZ           skip728
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -10042,9 +10042,9 @@ done781:
 	VMULPD       Y0, Y10, Y10
 	VMULPD       Y0, Y11, Y11
 
-skip785:
+skip728:
 	TESTQ        $0x00000002, AX
-	JZ           skip786
+	JZ           skip729
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPD.Z    (SI), K1, Y1
@@ -10071,7 +10071,7 @@ skip785:
 	VMOVUPD.Z    (SI), K1, Y1
 	VFMADD231PD  Y1, Y0, Y11
 
-skip786:
+skip729:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -10089,22 +10089,22 @@ skip786:
 	ADDQ    DX, SI
 	VMOVUPD Y11, K1, (SI)
 	DECQ    72(R12)
-	JLE     last787
+	JLE     last730
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile776
+	JMP     tile719
 
-last787:
+last730:
 	VZEROUPPER
 	RET
 
 body32:
 	// 8 rows, 3 vectors of 64 bytes
-tile788:
+tile731:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -10144,27 +10144,27 @@ tile788:
 	IMUL3Q $0x18, BX, R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done793
+	JZ     done736
 	SUBQ   $+64, AX
-	JGE    main790
+	JGE    main733
 
-early789:
+early732:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early789
+	JL         early732
 
-main790:
+main733:
 	TESTQ AX, AX
-	JZ    row792
+	JZ    row735
 
-run791:
+run734:
 	PCALIGN $0x20
 
-loop795:
+loop737:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -10212,26 +10212,26 @@ loop795:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop795
+	JNZ          loop737
 
-row792:
+row735:
 	TESTQ      R11, R11
-	JZ         done793
+	JZ         done736
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run791
+	JMP        run734
 
-done793:
+done736:
 	MOVQ         R13, 112(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip796
+	JZ           skip738
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -10258,9 +10258,9 @@ done793:
 	VMULPD       Z0, Z26, Z26
 	VMULPD       Z0, Z27, Z27
 
-skip796:
+skip738:
 	TESTQ        $0x00000002, AX
-	JZ           skip797
+	JZ           skip739
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -10319,7 +10319,7 @@ skip796:
 	VMOVUPD.Z    128(SI), K1, Z1
 	VFMADD231PD  Z1, Z0, Z27
 
-skip797:
+skip739:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -10353,16 +10353,16 @@ skip797:
 	VMOVUPS Z26, 64(SI)
 	VMOVUPD Z27, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last798
+	JLE     last740
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile788
+	JMP     tile731
 
-last798:
+last740:
 	VZEROUPPER
 	RET
 
@@ -10373,90 +10373,90 @@ TEXT ·tileC64AVX512(SB), NOSPLIT, $0-8
 	KMOVQ 176(R12), K1
 	MOVQ  168(R12), AX
 	CMPQ  AX, $0x08
-	JGE   from799
+	JGE   from741
 	CMPQ  AX, $0x04
-	JGE   from800
+	JGE   from742
 	CMPQ  AX, $0x02
-	JGE   from801
+	JGE   from743
 	CMPQ  AX, $0x01
-	JGE   from802
+	JGE   from744
 	JMP   body0
 
-from802:
+from744:
 	JMP body1
 
-from801:
+from743:
 	CMPQ AX, $0x03
-	JGE  from803
+	JGE  from745
 	JMP  body2
 
-from803:
+from745:
 	JMP body3
 
-from800:
+from742:
 	CMPQ AX, $0x06
-	JGE  from804
+	JGE  from746
 	CMPQ AX, $0x05
-	JGE  from805
+	JGE  from747
 	JMP  body4
 
-from805:
+from747:
 	JMP body5
 
-from804:
+from746:
 	CMPQ AX, $0x07
-	JGE  from806
+	JGE  from748
 	JMP  body6
 
-from806:
+from748:
 	JMP body7
 
-from799:
+from741:
 	CMPQ AX, $0x0c
-	JGE  from807
+	JGE  from749
 	CMPQ AX, $0x0a
-	JGE  from808
+	JGE  from750
 	CMPQ AX, $0x09
-	JGE  from809
+	JGE  from751
 	JMP  body8
 
-from809:
+from751:
 	JMP body9
 
-from808:
+from750:
 	CMPQ AX, $0x0b
-	JGE  from810
+	JGE  from752
 	JMP  body10
 
-from810:
+from752:
 	JMP body11
 
-from807:
+from749:
 	CMPQ AX, $0x0e
-	JGE  from811
+	JGE  from753
 	CMPQ AX, $0x0d
-	JGE  from812
+	JGE  from754
 	JMP  body12
 
-from812:
+from754:
 	JMP body13
 
-from811:
+from753:
 	CMPQ AX, $0x0f
-	JGE  from813
+	JGE  from755
 	JMP  body14
 
-from813:
+from755:
 	CMPQ AX, $0x10
-	JGE  from814
+	JGE  from756
 	JMP  body15
 
-from814:
+from756:
 	JMP body16
 
 body0:
 	// 2 rows, 1 vectors of 64 bytes
-tile815:
+tile757:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -10468,25 +10468,25 @@ tile815:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done820
+	JZ     done762
 	SUBQ   $+16, AX
-	JGE    main817
+	JGE    main759
 
-early816:
+early758:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early816
+	JL         early758
 
-main817:
+main759:
 	TESTQ AX, AX
-	JZ    row819
+	JZ    row761
 
-run818:
+run760:
 	PCALIGN $0x20
 
-loop822:
+loop763:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -10495,18 +10495,18 @@ loop822:
 	VFMADD231PS  Z0, Z3, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop822
+	JNZ          loop763
 
-row819:
+row761:
 	TESTQ      R11, R11
-	JZ         done820
+	JZ         done762
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run818
+	JMP        run760
 
-done820:
+done762:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -10516,50 +10516,50 @@ done820:
 	VMULPS       Z0, Z4, Z4
 	VFMADD231PS  Z5, Z1, Z4
 	TESTQ        $0x00000001, AX
-	JZ           skip823
+	JZ           skip764
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
 	VMULPS       Z0, Z4, Z4
 	VFMADD231PS  Z5, Z1, Z4
 
-skip823:
+skip764:
 	TESTQ        $0x00000002, AX
-	JZ           skip824
+	JZ           skip765
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z4
 
-skip824:
+skip765:
 	TESTQ        $0x00000004, AX
-	JZ           skip825
+	JZ           skip766
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z4
 
-skip825:
+skip766:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	DECQ    72(R12)
-	JLE     last826
+	JLE     last767
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile815
+	JMP     tile757
 
-last826:
+last767:
 	VZEROUPPER
 	RET
 
 body1:
 	// 4 rows, 1 vectors of 64 bytes
-tile827:
+tile768:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -10573,25 +10573,25 @@ tile827:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done832
+	JZ     done773
 	SUBQ   $+32, AX
-	JGE    main829
+	JGE    main770
 
-early828:
+early769:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early828
+	JL         early769
 
-main829:
+main770:
 	TESTQ AX, AX
-	JZ    row831
+	JZ    row772
 
-run830:
+run771:
 	PCALIGN $0x20
 
-loop834:
+loop774:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -10604,18 +10604,18 @@ loop834:
 	VFMADD231PS  Z0, Z3, Z7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop834
+	JNZ          loop774
 
-row831:
+row772:
 	TESTQ      R11, R11
-	JZ         done832
+	JZ         done773
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run830
+	JMP        run771
 
-done832:
+done773:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -10628,7 +10628,7 @@ done832:
 	VMULPS       Z0, Z6, Z6
 	VFMADD231PS  Z7, Z1, Z6
 	TESTQ        $0x00000001, AX
-	JZ           skip835
+	JZ           skip775
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
@@ -10638,9 +10638,9 @@ done832:
 	VMULPS       Z0, Z6, Z6
 	VFMADD231PS  Z7, Z1, Z6
 
-skip835:
+skip775:
 	TESTQ        $0x00000002, AX
-	JZ           skip836
+	JZ           skip776
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -10649,9 +10649,9 @@ skip835:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip836:
+skip776:
 	TESTQ        $0x00000004, AX
-	JZ           skip837
+	JZ           skip777
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -10662,28 +10662,28 @@ skip836:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip837:
+skip777:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
 	VMOVUPS Z6, K1, (SI)
 	DECQ    72(R12)
-	JLE     last838
+	JLE     last778
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile827
+	JMP     tile768
 
-last838:
+last778:
 	VZEROUPPER
 	RET
 
 body2:
 	// 6 rows, 1 vectors of 64 bytes
-tile839:
+tile779:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -10699,25 +10699,25 @@ tile839:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done844
+	JZ     done784
 	SUBQ   $+48, AX
-	JGE    main841
+	JGE    main781
 
-early840:
+early780:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early840
+	JL         early780
 
-main841:
+main781:
 	TESTQ AX, AX
-	JZ    row843
+	JZ    row783
 
-run842:
+run782:
 	PCALIGN $0x20
 
-loop846:
+loop785:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -10734,18 +10734,18 @@ loop846:
 	VFMADD231PS  Z0, Z3, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop846
+	JNZ          loop785
 
-row843:
+row783:
 	TESTQ      R11, R11
-	JZ         done844
+	JZ         done784
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run842
+	JMP        run782
 
-done844:
+done784:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -10761,7 +10761,7 @@ done844:
 	VMULPS       Z0, Z8, Z8
 	VFMADD231PS  Z9, Z1, Z8
 	TESTQ        $0x00000001, AX
-	JZ           skip847
+	JZ           skip786
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
@@ -10774,9 +10774,9 @@ done844:
 	VMULPS       Z0, Z8, Z8
 	VFMADD231PS  Z9, Z1, Z8
 
-skip847:
+skip786:
 	TESTQ        $0x00000002, AX
-	JZ           skip848
+	JZ           skip787
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -10788,9 +10788,9 @@ skip847:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z8
 
-skip848:
+skip787:
 	TESTQ        $0x00000004, AX
-	JZ           skip849
+	JZ           skip788
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -10805,7 +10805,7 @@ skip848:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z8
 
-skip849:
+skip788:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -10813,22 +10813,22 @@ skip849:
 	ADDQ    DX, SI
 	VMOVUPS Z8, K1, (SI)
 	DECQ    72(R12)
-	JLE     last850
+	JLE     last789
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile839
+	JMP     tile779
 
-last850:
+last789:
 	VZEROUPPER
 	RET
 
 body3:
 	// 8 rows, 1 vectors of 64 bytes
-tile851:
+tile790:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -10850,23 +10850,23 @@ tile851:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done856
+	JZ     done795
 	SUBQ   $+64, AX
-	JGE    main853
+	JGE    main792
 
-early852:
+early791:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early852
+	JL         early791
 
-main853:
+main792:
 	TESTQ AX, AX
-	JZ    row855
+	JZ    row794
 
-run854:
-steps857:
+run793:
+steps796:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -10874,7 +10874,7 @@ steps857:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop858:
+loop797:
 	VMOVUPS.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -10898,32 +10898,32 @@ loop858:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop858
+	JNZ          loop797
 	CMPQ         152(R12), $0x00
-	JNE          same859
+	JNE          same798
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same859
+	JNZ          same798
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same859:
+same798:
 	TESTQ AX, AX
-	JNZ   steps857
+	JNZ   steps796
 
-row855:
+row794:
 	TESTQ      R11, R11
-	JZ         done856
+	JZ         done795
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run854
+	JMP        run793
 
-done856:
+done795:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
@@ -10944,7 +10944,7 @@ done856:
 	VMULPS       Z0, Z10, Z10
 	VFMADD231PS  Z11, Z1, Z10
 	TESTQ        $0x00000001, AX
-	JZ           skip860
+	JZ           skip799
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
@@ -10960,9 +10960,9 @@ done856:
 	VMULPS       Z0, Z10, Z10
 	VFMADD231PS  Z11, Z1, Z10
 
-skip860:
+skip799:
 	TESTQ        $0x00000002, AX
-	JZ           skip861
+	JZ           skip800
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -10977,9 +10977,9 @@ skip860:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z10
 
-skip861:
+skip800:
 	TESTQ        $0x00000004, AX
-	JZ           skip862
+	JZ           skip801
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -10998,7 +10998,7 @@ skip861:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z10
 
-skip862:
+skip801:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -11008,22 +11008,22 @@ skip862:
 	ADDQ    DX, SI
 	VMOVUPS Z10, K1, (SI)
 	DECQ    72(R12)
-	JLE     last863
+	JLE     last802
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile851
+	JMP     tile790
 
-last863:
+last802:
 	VZEROUPPER
 	RET
 
 body4:
 	// 2 rows, 2 vectors of 64 bytes
-tile864:
+tile803:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -11037,26 +11037,26 @@ tile864:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done869
+	JZ     done808
 	SUBQ   $+16, AX
-	JGE    main866
+	JGE    main805
 
-early865:
+early804:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early865
+	JL         early804
 
-main866:
+main805:
 	TESTQ AX, AX
-	JZ    row868
+	JZ    row807
 
-run867:
+run806:
 	PCALIGN $0x20
 
-loop871:
+loop809:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -11068,19 +11068,19 @@ loop871:
 	VFMADD231PS  Z1, Z3, Z7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop871
+	JNZ          loop809
 
-row868:
+row807:
 	TESTQ      R11, R11
-	JZ         done869
+	JZ         done808
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run867
+	JMP        run806
 
-done869:
+done808:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -11093,7 +11093,7 @@ done869:
 	VMULPS       Z0, Z5, Z5
 	VFMADD231PS  Z7, Z1, Z5
 	TESTQ        $0x00000001, AX
-	JZ           skip872
+	JZ           skip810
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -11103,9 +11103,9 @@ done869:
 	VMULPS       Z0, Z5, Z5
 	VFMADD231PS  Z7, Z1, Z5
 
-skip872:
+skip810:
 	TESTQ        $0x00000002, AX
-	JZ           skip873
+	JZ           skip811
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -11113,9 +11113,9 @@ skip872:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip873:
+skip811:
 	TESTQ        $0x00000004, AX
-	JZ           skip874
+	JZ           skip812
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -11125,27 +11125,27 @@ skip873:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip874:
+skip812:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last875
+	JLE     last813
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile864
+	JMP     tile803
 
-last875:
+last813:
 	VZEROUPPER
 	RET
 
 body5:
 	// 4 rows, 2 vectors of 64 bytes
-tile876:
+tile814:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -11163,26 +11163,26 @@ tile876:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done881
+	JZ     done819
 	SUBQ   $+32, AX
-	JGE    main878
+	JGE    main816
 
-early877:
+early815:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early877
+	JL         early815
 
-main878:
+main816:
 	TESTQ AX, AX
-	JZ    row880
+	JZ    row818
 
-run879:
+run817:
 	PCALIGN $0x20
 
-loop883:
+loop820:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -11200,19 +11200,19 @@ loop883:
 	VFMADD231PS  Z1, Z3, Z11
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop883
+	JNZ          loop820
 
-row880:
+row818:
 	TESTQ      R11, R11
-	JZ         done881
+	JZ         done819
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run879
+	JMP        run817
 
-done881:
+done819:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -11231,7 +11231,7 @@ done881:
 	VMULPS       Z0, Z9, Z9
 	VFMADD231PS  Z11, Z1, Z9
 	TESTQ        $0x00000001, AX
-	JZ           skip884
+	JZ           skip821
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -11247,9 +11247,9 @@ done881:
 	VMULPS       Z0, Z9, Z9
 	VFMADD231PS  Z11, Z1, Z9
 
-skip884:
+skip821:
 	TESTQ        $0x00000002, AX
-	JZ           skip885
+	JZ           skip822
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -11262,9 +11262,9 @@ skip884:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip885:
+skip822:
 	TESTQ        $0x00000004, AX
-	JZ           skip886
+	JZ           skip823
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -11281,7 +11281,7 @@ skip885:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip886:
+skip823:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -11289,22 +11289,22 @@ skip886:
 	VMOVUPS Z8, (SI)
 	VMOVUPS Z9, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last887
+	JLE     last824
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile876
+	JMP     tile814
 
-last887:
+last824:
 	VZEROUPPER
 	RET
 
 body6:
 	// 6 rows, 2 vectors of 64 bytes
-tile888:
+tile825:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -11326,26 +11326,26 @@ tile888:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done893
+	JZ     done830
 	SUBQ   $+48, AX
-	JGE    main890
+	JGE    main827
 
-early889:
+early826:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early889
+	JL         early826
 
-main890:
+main827:
 	TESTQ AX, AX
-	JZ    row892
+	JZ    row829
 
-run891:
+run828:
 	PCALIGN $0x20
 
-loop895:
+loop831:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -11369,19 +11369,19 @@ loop895:
 	VFMADD231PS  Z1, Z3, Z15
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop895
+	JNZ          loop831
 
-row892:
+row829:
 	TESTQ      R11, R11
-	JZ         done893
+	JZ         done830
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run891
+	JMP        run828
 
-done893:
+done830:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -11406,7 +11406,7 @@ done893:
 	VMULPS       Z0, Z13, Z13
 	VFMADD231PS  Z15, Z1, Z13
 	TESTQ        $0x00000001, AX
-	JZ           skip896
+	JZ           skip832
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -11428,9 +11428,9 @@ done893:
 	VMULPS       Z0, Z13, Z13
 	VFMADD231PS  Z15, Z1, Z13
 
-skip896:
+skip832:
 	TESTQ        $0x00000002, AX
-	JZ           skip897
+	JZ           skip833
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -11448,9 +11448,9 @@ skip896:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z13
 
-skip897:
+skip833:
 	TESTQ        $0x00000004, AX
-	JZ           skip898
+	JZ           skip834
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -11474,7 +11474,7 @@ skip897:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z13
 
-skip898:
+skip834:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -11485,22 +11485,22 @@ skip898:
 	VMOVUPS Z12, (SI)
 	VMOVUPS Z13, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last899
+	JLE     last835
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile888
+	JMP     tile825
 
-last899:
+last835:
 	VZEROUPPER
 	RET
 
 body7:
 	// 8 rows, 2 vectors of 64 bytes
-tile900:
+tile836:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -11530,24 +11530,24 @@ tile900:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done905
+	JZ     done841
 	SUBQ   $+64, AX
-	JGE    main902
+	JGE    main838
 
-early901:
+early837:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early901
+	JL         early837
 
-main902:
+main838:
 	TESTQ AX, AX
-	JZ    row904
+	JZ    row840
 
-run903:
-steps906:
+run839:
+steps842:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -11555,7 +11555,7 @@ steps906:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop907:
+loop843:
 	VMOVUPS      (DI), Z0
 	VMOVUPS.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -11588,33 +11588,33 @@ loop907:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop907
+	JNZ          loop843
 	CMPQ         152(R12), $0x00
-	JNE          same908
+	JNE          same844
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same908
+	JNZ          same844
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same908:
+same844:
 	TESTQ AX, AX
-	JNZ   steps906
+	JNZ   steps842
 
-row904:
+row840:
 	TESTQ      R11, R11
-	JZ         done905
+	JZ         done841
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run903
+	JMP        run839
 
-done905:
+done841:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
@@ -11647,7 +11647,7 @@ done905:
 	VMULPS       Z0, Z17, Z17
 	VFMADD231PS  Z19, Z1, Z17
 	TESTQ        $0x00000001, AX
-	JZ           skip909
+	JZ           skip845
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -11675,9 +11675,9 @@ done905:
 	VMULPS       Z0, Z17, Z17
 	VFMADD231PS  Z19, Z1, Z17
 
-skip909:
+skip845:
 	TESTQ        $0x00000002, AX
-	JZ           skip910
+	JZ           skip846
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -11700,9 +11700,9 @@ skip909:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z17
 
-skip910:
+skip846:
 	TESTQ        $0x00000004, AX
-	JZ           skip911
+	JZ           skip847
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -11733,7 +11733,7 @@ skip910:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z17
 
-skip911:
+skip847:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -11747,22 +11747,22 @@ skip911:
 	VMOVUPS Z16, (SI)
 	VMOVUPS Z17, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last912
+	JLE     last848
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile900
+	JMP     tile836
 
-last912:
+last848:
 	VZEROUPPER
 	RET
 
 body8:
 	// 2 rows, 3 vectors of 64 bytes
-tile913:
+tile849:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -11778,27 +11778,27 @@ tile913:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done918
+	JZ     done854
 	SUBQ   $+16, AX
-	JGE    main915
+	JGE    main851
 
-early914:
+early850:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early914
+	JL         early850
 
-main915:
+main851:
 	TESTQ AX, AX
-	JZ    row917
+	JZ    row853
 
-run916:
+run852:
 	PCALIGN $0x20
 
-loop920:
+loop855:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS.Z    128(DI), K1, Z2
@@ -11813,20 +11813,20 @@ loop920:
 	VFMADD231PS  Z2, Z3, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop920
+	JNZ          loop855
 
-row917:
+row853:
 	TESTQ      R11, R11
-	JZ         done918
+	JZ         done854
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run916
+	JMP        run852
 
-done918:
+done854:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -11842,7 +11842,7 @@ done918:
 	VMULPS       Z0, Z6, Z6
 	VFMADD231PS  Z9, Z1, Z6
 	TESTQ        $0x00000001, AX
-	JZ           skip921
+	JZ           skip856
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z7
@@ -11855,9 +11855,9 @@ done918:
 	VMULPS       Z0, Z6, Z6
 	VFMADD231PS  Z9, Z1, Z6
 
-skip921:
+skip856:
 	TESTQ        $0x00000002, AX
-	JZ           skip922
+	JZ           skip857
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -11867,9 +11867,9 @@ skip921:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip922:
+skip857:
 	TESTQ        $0x00000004, AX
-	JZ           skip923
+	JZ           skip858
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -11882,28 +11882,28 @@ skip922:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip923:
+skip858:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
 	VMOVUPS Z6, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last924
+	JLE     last859
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile913
+	JMP     tile849
 
-last924:
+last859:
 	VZEROUPPER
 	RET
 
 body9:
 	// 4 rows, 3 vectors of 64 bytes
-tile925:
+tile860:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -11925,27 +11925,27 @@ tile925:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done930
+	JZ     done865
 	SUBQ   $+32, AX
-	JGE    main927
+	JGE    main862
 
-early926:
+early861:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early926
+	JL         early861
 
-main927:
+main862:
 	TESTQ AX, AX
-	JZ    row929
+	JZ    row864
 
-run928:
+run863:
 	PCALIGN $0x20
 
-loop932:
+loop866:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS.Z    128(DI), K1, Z2
@@ -11968,20 +11968,20 @@ loop932:
 	VFMADD231PS  Z2, Z3, Z15
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop932
+	JNZ          loop866
 
-row929:
+row864:
 	TESTQ      R11, R11
-	JZ         done930
+	JZ         done865
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run928
+	JMP        run863
 
-done930:
+done865:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -12006,7 +12006,7 @@ done930:
 	VMULPS       Z0, Z12, Z12
 	VFMADD231PS  Z15, Z1, Z12
 	TESTQ        $0x00000001, AX
-	JZ           skip933
+	JZ           skip867
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z7
@@ -12028,9 +12028,9 @@ done930:
 	VMULPS       Z0, Z12, Z12
 	VFMADD231PS  Z15, Z1, Z12
 
-skip933:
+skip867:
 	TESTQ        $0x00000002, AX
-	JZ           skip934
+	JZ           skip868
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -12047,9 +12047,9 @@ skip933:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z12
 
-skip934:
+skip868:
 	TESTQ        $0x00000004, AX
-	JZ           skip935
+	JZ           skip869
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -12072,7 +12072,7 @@ skip934:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z12
 
-skip935:
+skip869:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -12082,22 +12082,22 @@ skip935:
 	VMOVUPS Z11, 64(SI)
 	VMOVUPS Z12, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last936
+	JLE     last870
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile925
+	JMP     tile860
 
-last936:
+last870:
 	VZEROUPPER
 	RET
 
 body10:
 	// 6 rows, 3 vectors of 64 bytes
-tile937:
+tile871:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -12125,27 +12125,27 @@ tile937:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done942
+	JZ     done876
 	SUBQ   $+48, AX
-	JGE    main939
+	JGE    main873
 
-early938:
+early872:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early938
+	JL         early872
 
-main939:
+main873:
 	TESTQ AX, AX
-	JZ    row941
+	JZ    row875
 
-run940:
+run874:
 	PCALIGN $0x20
 
-loop944:
+loop877:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS.Z    128(DI), K1, Z2
@@ -12176,20 +12176,20 @@ loop944:
 	VFMADD231PS  Z2, Z3, Z21
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop944
+	JNZ          loop877
 
-row941:
+row875:
 	TESTQ      R11, R11
-	JZ         done942
+	JZ         done876
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run940
+	JMP        run874
 
-done942:
+done876:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -12223,7 +12223,7 @@ done942:
 	VMULPS       Z0, Z18, Z18
 	VFMADD231PS  Z21, Z1, Z18
 	TESTQ        $0x00000001, AX
-	JZ           skip945
+	JZ           skip878
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z7
@@ -12254,9 +12254,9 @@ done942:
 	VMULPS       Z0, Z18, Z18
 	VFMADD231PS  Z21, Z1, Z18
 
-skip945:
+skip878:
 	TESTQ        $0x00000002, AX
-	JZ           skip946
+	JZ           skip879
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -12280,9 +12280,9 @@ skip945:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z18
 
-skip946:
+skip879:
 	TESTQ        $0x00000004, AX
-	JZ           skip947
+	JZ           skip880
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -12315,7 +12315,7 @@ skip946:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z18
 
-skip947:
+skip880:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -12329,22 +12329,22 @@ skip947:
 	VMOVUPS Z17, 64(SI)
 	VMOVUPS Z18, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last948
+	JLE     last881
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile937
+	JMP     tile871
 
-last948:
+last881:
 	VZEROUPPER
 	RET
 
 body11:
 	// 8 rows, 3 vectors of 64 bytes
-tile949:
+tile882:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -12382,25 +12382,25 @@ tile949:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done954
+	JZ     done887
 	SUBQ   $+64, AX
-	JGE    main951
+	JGE    main884
 
-early950:
+early883:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early950
+	JL         early883
 
-main951:
+main884:
 	TESTQ AX, AX
-	JZ    row953
+	JZ    row886
 
-run952:
-steps955:
+run885:
+steps888:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -12408,7 +12408,7 @@ steps955:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop956:
+loop889:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS.Z    128(DI), K1, Z2
@@ -12450,34 +12450,34 @@ loop956:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop956
+	JNZ          loop889
 	CMPQ         152(R12), $0x00
-	JNE          same957
+	JNE          same890
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same957
+	JNZ          same890
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same957:
+same890:
 	TESTQ AX, AX
-	JNZ   steps955
+	JNZ   steps888
 
-row953:
+row886:
 	TESTQ      R11, R11
-	JZ         done954
+	JZ         done887
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run952
+	JMP        run885
 
-done954:
+done887:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
@@ -12522,7 +12522,7 @@ done954:
 	VMULPS       Z0, Z24, Z24
 	VFMADD231PS  Z27, Z1, Z24
 	TESTQ        $0x00000001, AX
-	JZ           skip958
+	JZ           skip891
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z7
@@ -12562,9 +12562,9 @@ done954:
 	VMULPS       Z0, Z24, Z24
 	VFMADD231PS  Z27, Z1, Z24
 
-skip958:
+skip891:
 	TESTQ        $0x00000002, AX
-	JZ           skip959
+	JZ           skip892
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -12595,9 +12595,9 @@ skip958:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z24
 
-skip959:
+skip892:
 	TESTQ        $0x00000004, AX
-	JZ           skip960
+	JZ           skip893
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -12640,7 +12640,7 @@ skip959:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z24
 
-skip960:
+skip893:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -12658,22 +12658,22 @@ skip960:
 	VMOVUPS Z23, 64(SI)
 	VMOVUPS Z24, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last961
+	JLE     last894
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile949
+	JMP     tile882
 
-last961:
+last894:
 	VZEROUPPER
 	RET
 
 body12:
 	// 2 rows, 1 vectors of 32 bytes
-tile962:
+tile895:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -12685,25 +12685,25 @@ tile962:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done967
+	JZ     done900
 	SUBQ   $+16, AX
-	JGE    main964
+	JGE    main897
 
-early963:
+early896:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early963
+	JL         early896
 
-main964:
+main897:
 	TESTQ AX, AX
-	JZ    row966
+	JZ    row899
 
-run965:
+run898:
 	PCALIGN $0x20
 
-loop969:
+loop901:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -12712,18 +12712,18 @@ loop969:
 	VFMADD231PS  Y0, Y3, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop969
+	JNZ          loop901
 
-row966:
+row899:
 	TESTQ      R11, R11
-	JZ         done967
+	JZ         done900
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run965
+	JMP        run898
 
-done967:
+done900:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -12733,50 +12733,50 @@ done967:
 	VMULPS       Y0, Y4, Y4
 	VFMADD231PS  Y5, Y1, Y4
 	TESTQ        $0x00000001, AX
-	JZ           skip970
+	JZ           skip902
 	VBROADCASTSD 200(R12), Y0
 	VBROADCASTSD 216(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
 	VMULPS       Y0, Y4, Y4
 	VFMADD231PS  Y5, Y1, Y4
 
-skip970:
+skip902:
 	TESTQ        $0x00000002, AX
-	JZ           skip971
+	JZ           skip903
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y4
 
-skip971:
+skip903:
 	TESTQ        $0x00000004, AX
-	JZ           skip972
+	JZ           skip904
 	VBROADCASTSD 248(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y4
 
-skip972:
+skip904:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	DECQ    72(R12)
-	JLE     last973
+	JLE     last905
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile962
+	JMP     tile895
 
-last973:
+last905:
 	VZEROUPPER
 	RET
 
 body13:
 	// 4 rows, 1 vectors of 32 bytes
-tile974:
+tile906:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -12790,25 +12790,25 @@ tile974:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done979
+	JZ     done911
 	SUBQ   $+32, AX
-	JGE    main976
+	JGE    main908
 
-early975:
+early907:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early975
+	JL         early907
 
-main976:
+main908:
 	TESTQ AX, AX
-	JZ    row978
+	JZ    row910
 
-run977:
+run909:
 	PCALIGN $0x20
 
-loop981:
+loop912:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -12821,18 +12821,18 @@ loop981:
 	VFMADD231PS  Y0, Y3, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop981
+	JNZ          loop912
 
-row978:
+row910:
 	TESTQ      R11, R11
-	JZ         done979
+	JZ         done911
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run977
+	JMP        run909
 
-done979:
+done911:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -12845,7 +12845,7 @@ done979:
 	VMULPS       Y0, Y6, Y6
 	VFMADD231PS  Y7, Y1, Y6
 	TESTQ        $0x00000001, AX
-	JZ           skip982
+	JZ           skip913
 	VBROADCASTSD 200(R12), Y0
 	VBROADCASTSD 216(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
@@ -12855,9 +12855,9 @@ done979:
 	VMULPS       Y0, Y6, Y6
 	VFMADD231PS  Y7, Y1, Y6
 
-skip982:
+skip913:
 	TESTQ        $0x00000002, AX
-	JZ           skip983
+	JZ           skip914
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -12866,9 +12866,9 @@ skip982:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y6
 
-skip983:
+skip914:
 	TESTQ        $0x00000004, AX
-	JZ           skip984
+	JZ           skip915
 	VBROADCASTSD 248(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -12879,28 +12879,28 @@ skip983:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y6
 
-skip984:
+skip915:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
 	VMOVUPS Y6, K1, (SI)
 	DECQ    72(R12)
-	JLE     last985
+	JLE     last916
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile974
+	JMP     tile906
 
-last985:
+last916:
 	VZEROUPPER
 	RET
 
 body14:
 	// 6 rows, 1 vectors of 32 bytes
-tile986:
+tile917:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -12916,25 +12916,25 @@ tile986:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done991
+	JZ     done922
 	SUBQ   $+48, AX
-	JGE    main988
+	JGE    main919
 
-early987:
+early918:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early987
+	JL         early918
 
-main988:
+main919:
 	TESTQ AX, AX
-	JZ    row990
+	JZ    row921
 
-run989:
+run920:
 	PCALIGN $0x20
 
-loop993:
+loop923:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -12951,18 +12951,18 @@ loop993:
 	VFMADD231PS  Y0, Y3, Y9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop993
+	JNZ          loop923
 
-row990:
+row921:
 	TESTQ      R11, R11
-	JZ         done991
+	JZ         done922
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run989
+	JMP        run920
 
-done991:
+done922:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -12978,7 +12978,7 @@ done991:
 	VMULPS       Y0, Y8, Y8
 	VFMADD231PS  Y9, Y1, Y8
 	TESTQ        $0x00000001, AX
-	JZ           skip994
+	JZ           skip924
 	VBROADCASTSD 200(R12), Y0
 	VBROADCASTSD 216(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
@@ -12991,9 +12991,9 @@ done991:
 	VMULPS       Y0, Y8, Y8
 	VFMADD231PS  Y9, Y1, Y8
 
-skip994:
+skip924:
 	TESTQ        $0x00000002, AX
-	JZ           skip995
+	JZ           skip925
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -13005,9 +13005,9 @@ skip994:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y8
 
-skip995:
+skip925:
 	TESTQ        $0x00000004, AX
-	JZ           skip996
+	JZ           skip926
 	VBROADCASTSD 248(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -13022,7 +13022,7 @@ skip995:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y8
 
-skip996:
+skip926:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -13030,22 +13030,22 @@ skip996:
 	ADDQ    DX, SI
 	VMOVUPS Y8, K1, (SI)
 	DECQ    72(R12)
-	JLE     last997
+	JLE     last927
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile986
+	JMP     tile917
 
-last997:
+last927:
 	VZEROUPPER
 	RET
 
 body15:
 	// 8 rows, 1 vectors of 32 bytes
-tile998:
+tile928:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -13067,23 +13067,23 @@ tile998:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1003
+	JZ     done933
 	SUBQ   $+64, AX
-	JGE    main1000
+	JGE    main930
 
-early999:
+early929:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early999
+	JL         early929
 
-main1000:
+main930:
 	TESTQ AX, AX
-	JZ    row1002
+	JZ    row932
 
-run1001:
-steps1004:
+run931:
+steps934:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -13091,7 +13091,7 @@ steps1004:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop1005:
+loop935:
 	VMOVUPS.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -13115,32 +13115,32 @@ loop1005:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop1005
+	JNZ          loop935
 	CMPQ         152(R12), $0x00
-	JNE          same1006
+	JNE          same936
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same1006
+	JNZ          same936
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same1006:
+same936:
 	TESTQ AX, AX
-	JNZ   steps1004
+	JNZ   steps934
 
-row1002:
+row932:
 	TESTQ      R11, R11
-	JZ         done1003
+	JZ         done933
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run1001
+	JMP        run931
 
-done1003:
+done933:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
@@ -13161,7 +13161,7 @@ done1003:
 	VMULPS       Y0, Y10, Y10
 	VFMADD231PS  Y11, Y1, Y10
 	TESTQ        $0x00000001, AX
-	JZ           skip1007
+	JZ           skip937
 	VBROADCASTSD 200(R12), Y0
 	VBROADCASTSD 216(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
@@ -13177,9 +13177,9 @@ done1003:
 	VMULPS       Y0, Y10, Y10
 	VFMADD231PS  Y11, Y1, Y10
 
-skip1007:
+skip937:
 	TESTQ        $0x00000002, AX
-	JZ           skip1008
+	JZ           skip938
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -13194,9 +13194,9 @@ skip1007:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y10
 
-skip1008:
+skip938:
 	TESTQ        $0x00000004, AX
-	JZ           skip1009
+	JZ           skip939
 	VBROADCASTSD 248(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -13215,7 +13215,7 @@ skip1008:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y10
 
-skip1009:
+skip939:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -13225,22 +13225,22 @@ skip1009:
 	ADDQ    DX, SI
 	VMOVUPS Y10, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1010
+	JLE     last940
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile998
+	JMP     tile928
 
-last1010:
+last940:
 	VZEROUPPER
 	RET
 
 body16:
 	// 8 rows, 3 vectors of 64 bytes
-tile1011:
+tile941:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -13278,27 +13278,27 @@ tile1011:
 	IMUL3Q $0x18, BX, R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1016
+	JZ     done946
 	SUBQ   $+64, AX
-	JGE    main1013
+	JGE    main943
 
-early1012:
+early942:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early1012
+	JL         early942
 
-main1013:
+main943:
 	TESTQ AX, AX
-	JZ    row1015
+	JZ    row945
 
-run1014:
+run944:
 	PCALIGN $0x20
 
-loop1018:
+loop947:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -13345,20 +13345,20 @@ loop1018:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop1018
+	JNZ          loop947
 
-row1015:
+row945:
 	TESTQ      R11, R11
-	JZ         done1016
+	JZ         done946
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run1014
+	JMP        run944
 
-done1016:
+done946:
 	MOVQ         R13, 112(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
@@ -13402,7 +13402,7 @@ done1016:
 	VMULPS       Z0, Z24, Z24
 	VFMADD231PS  Z27, Z1, Z24
 	TESTQ        $0x00000001, AX
-	JZ           skip1019
+	JZ           skip948
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z7
@@ -13442,9 +13442,9 @@ done1016:
 	VMULPS       Z0, Z24, Z24
 	VFMADD231PS  Z27, Z1, Z24
 
-skip1019:
+skip948:
 	TESTQ        $0x00000002, AX
-	JZ           skip1020
+	JZ           skip949
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -13475,9 +13475,9 @@ skip1019:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z24
 
-skip1020:
+skip949:
 	TESTQ        $0x00000004, AX
-	JZ           skip1021
+	JZ           skip950
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -13520,7 +13520,7 @@ skip1020:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z24
 
-skip1021:
+skip950:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -13538,16 +13538,16 @@ skip1021:
 	VMOVUPS Z23, 64(SI)
 	VMOVUPS Z24, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1022
+	JLE     last951
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1011
+	JMP     tile941
 
-last1022:
+last951:
 	VZEROUPPER
 	RET
 
@@ -13558,90 +13558,90 @@ TEXT ·tileC128AVX512(SB), NOSPLIT, $0-8
 	KMOVQ 176(R12), K1
 	MOVQ  168(R12), AX
 	CMPQ  AX, $0x08
-	JGE   from1023
+	JGE   from952
 	CMPQ  AX, $0x04
-	JGE   from1024
+	JGE   from953
 	CMPQ  AX, $0x02
-	JGE   from1025
+	JGE   from954
 	CMPQ  AX, $0x01
-	JGE   from1026
+	JGE   from955
 	JMP   body0
 
-from1026:
+from955:
 	JMP body1
 
-from1025:
+from954:
 	CMPQ AX, $0x03
-	JGE  from1027
+	JGE  from956
 	JMP  body2
 
-from1027:
+from956:
 	JMP body3
 
-from1024:
+from953:
 	CMPQ AX, $0x06
-	JGE  from1028
+	JGE  from957
 	CMPQ AX, $0x05
-	JGE  from1029
+	JGE  from958
 	JMP  body4
 
-from1029:
+from958:
 	JMP body5
 
-from1028:
+from957:
 	CMPQ AX, $0x07
-	JGE  from1030
+	JGE  from959
 	JMP  body6
 
-from1030:
+from959:
 	JMP body7
 
-from1023:
+from952:
 	CMPQ AX, $0x0c
-	JGE  from1031
+	JGE  from960
 	CMPQ AX, $0x0a
-	JGE  from1032
+	JGE  from961
 	CMPQ AX, $0x09
-	JGE  from1033
+	JGE  from962
 	JMP  body8
 
-from1033:
+from962:
 	JMP body9
 
-from1032:
+from961:
 	CMPQ AX, $0x0b
-	JGE  from1034
+	JGE  from963
 	JMP  body10
 
-from1034:
+from963:
 	JMP body11
 
-from1031:
+from960:
 	CMPQ AX, $0x0e
-	JGE  from1035
+	JGE  from964
 	CMPQ AX, $0x0d
-	JGE  from1036
+	JGE  from965
 	JMP  body12
 
-from1036:
+from965:
 	JMP body13
 
-from1035:
+from964:
 	CMPQ AX, $0x0f
-	JGE  from1037
+	JGE  from966
 	JMP  body14
 
-from1037:
+from966:
 	CMPQ AX, $0x10
-	JGE  from1038
+	JGE  from967
 	JMP  body15
 
-from1038:
+from967:
 	JMP body16
 
 body0:
 	// 2 rows, 1 vectors of 64 bytes
-tile1039:
+tile968:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -13653,25 +13653,25 @@ tile1039:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1044
+	JZ     done973
 	SUBQ   $+16, AX
-	JGE    main1041
+	JGE    main970
 
-early1040:
+early969:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early1040
+	JL         early969
 
-main1041:
+main970:
 	TESTQ AX, AX
-	JZ    row1043
+	JZ    row972
 
-run1042:
+run971:
 	PCALIGN $0x20
 
-loop1046:
+loop974:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -13680,18 +13680,18 @@ loop1046:
 	VFMADD231PD  Z0, Z3, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1046
+	JNZ          loop974
 
-row1043:
+row972:
 	TESTQ      R11, R11
-	JZ         done1044
+	JZ         done973
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run1042
+	JMP        run971
 
-done1044:
+done973:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -13701,50 +13701,50 @@ done1044:
 	VMULPD          Z0, Z4, Z4
 	VFMADD231PD     Z5, Z1, Z4
 	TESTQ           $0x00000001, AX
-	JZ              skip1047
+	JZ              skip975
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z5
 	VMULPD          Z0, Z4, Z4
 	VFMADD231PD     Z5, Z1, Z4
 
-skip1047:
+skip975:
 	TESTQ           $0x00000002, AX
-	JZ              skip1048
+	JZ              skip976
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z4
 
-skip1048:
+skip976:
 	TESTQ           $0x00000004, AX
-	JZ              skip1049
+	JZ              skip977
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z4
 
-skip1049:
+skip977:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1050
+	JLE     last978
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1039
+	JMP     tile968
 
-last1050:
+last978:
 	VZEROUPPER
 	RET
 
 body1:
 	// 4 rows, 1 vectors of 64 bytes
-tile1051:
+tile979:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -13758,25 +13758,25 @@ tile1051:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1056
+	JZ     done984
 	SUBQ   $+32, AX
-	JGE    main1053
+	JGE    main981
 
-early1052:
+early980:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early1052
+	JL         early980
 
-main1053:
+main981:
 	TESTQ AX, AX
-	JZ    row1055
+	JZ    row983
 
-run1054:
+run982:
 	PCALIGN $0x20
 
-loop1058:
+loop985:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -13789,18 +13789,18 @@ loop1058:
 	VFMADD231PD  Z0, Z3, Z7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1058
+	JNZ          loop985
 
-row1055:
+row983:
 	TESTQ      R11, R11
-	JZ         done1056
+	JZ         done984
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run1054
+	JMP        run982
 
-done1056:
+done984:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -13813,7 +13813,7 @@ done1056:
 	VMULPD          Z0, Z6, Z6
 	VFMADD231PD     Z7, Z1, Z6
 	TESTQ           $0x00000001, AX
-	JZ              skip1059
+	JZ              skip986
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z5
@@ -13823,9 +13823,9 @@ done1056:
 	VMULPD          Z0, Z6, Z6
 	VFMADD231PD     Z7, Z1, Z6
 
-skip1059:
+skip986:
 	TESTQ           $0x00000002, AX
-	JZ              skip1060
+	JZ              skip987
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
@@ -13834,9 +13834,9 @@ skip1059:
 	VMOVUPD.Z       (SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z6
 
-skip1060:
+skip987:
 	TESTQ           $0x00000004, AX
-	JZ              skip1061
+	JZ              skip988
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
@@ -13847,28 +13847,28 @@ skip1060:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z6
 
-skip1061:
+skip988:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
 	VMOVUPD Z6, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1062
+	JLE     last989
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1051
+	JMP     tile979
 
-last1062:
+last989:
 	VZEROUPPER
 	RET
 
 body2:
 	// 6 rows, 1 vectors of 64 bytes
-tile1063:
+tile990:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -13884,25 +13884,25 @@ tile1063:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1068
+	JZ     done995
 	SUBQ   $+48, AX
-	JGE    main1065
+	JGE    main992
 
-early1064:
+early991:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early1064
+	JL         early991
 
-main1065:
+main992:
 	TESTQ AX, AX
-	JZ    row1067
+	JZ    row994
 
-run1066:
+run993:
 	PCALIGN $0x20
 
-loop1070:
+loop996:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -13919,18 +13919,18 @@ loop1070:
 	VFMADD231PD  Z0, Z3, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1070
+	JNZ          loop996
 
-row1067:
+row994:
 	TESTQ      R11, R11
-	JZ         done1068
+	JZ         done995
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run1066
+	JMP        run993
 
-done1068:
+done995:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -13946,7 +13946,7 @@ done1068:
 	VMULPD          Z0, Z8, Z8
 	VFMADD231PD     Z9, Z1, Z8
 	TESTQ           $0x00000001, AX
-	JZ              skip1071
+	JZ              skip997
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z5
@@ -13959,9 +13959,9 @@ done1068:
 	VMULPD          Z0, Z8, Z8
 	VFMADD231PD     Z9, Z1, Z8
 
-skip1071:
+skip997:
 	TESTQ           $0x00000002, AX
-	JZ              skip1072
+	JZ              skip998
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
@@ -13973,9 +13973,9 @@ skip1071:
 	VMOVUPD.Z       (SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z8
 
-skip1072:
+skip998:
 	TESTQ           $0x00000004, AX
-	JZ              skip1073
+	JZ              skip999
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
@@ -13990,7 +13990,7 @@ skip1072:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z8
 
-skip1073:
+skip999:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -13998,22 +13998,22 @@ skip1073:
 	ADDQ    DX, SI
 	VMOVUPD Z8, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1074
+	JLE     last1000
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1063
+	JMP     tile990
 
-last1074:
+last1000:
 	VZEROUPPER
 	RET
 
 body3:
 	// 8 rows, 1 vectors of 64 bytes
-tile1075:
+tile1001:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -14035,23 +14035,23 @@ tile1075:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1080
+	JZ     done1006
 	SUBQ   $+64, AX
-	JGE    main1077
+	JGE    main1003
 
-early1076:
+early1002:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early1076
+	JL         early1002
 
-main1077:
+main1003:
 	TESTQ AX, AX
-	JZ    row1079
+	JZ    row1005
 
-run1078:
-steps1081:
+run1004:
+steps1007:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -14059,7 +14059,7 @@ steps1081:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop1082:
+loop1008:
 	VMOVUPD.Z    (DI), K1, Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -14083,32 +14083,32 @@ loop1082:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop1082
+	JNZ          loop1008
 	CMPQ         152(R12), $0x00
-	JNE          same1083
+	JNE          same1009
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same1083
+	JNZ          same1009
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same1083:
+same1009:
 	TESTQ AX, AX
-	JNZ   steps1081
+	JNZ   steps1007
 
-row1079:
+row1005:
 	TESTQ      R11, R11
-	JZ         done1080
+	JZ         done1006
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run1078
+	JMP        run1004
 
-done1080:
+done1006:
 	MOVQ            R13, 120(R12)
 	MOVQ            R15, 160(R12)
 	MOVQ            184(R12), AX
@@ -14129,7 +14129,7 @@ done1080:
 	VMULPD          Z0, Z10, Z10
 	VFMADD231PD     Z11, Z1, Z10
 	TESTQ           $0x00000001, AX
-	JZ              skip1084
+	JZ              skip1010
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z5
@@ -14145,9 +14145,9 @@ done1080:
 	VMULPD          Z0, Z10, Z10
 	VFMADD231PD     Z11, Z1, Z10
 
-skip1084:
+skip1010:
 	TESTQ           $0x00000002, AX
-	JZ              skip1085
+	JZ              skip1011
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
@@ -14162,9 +14162,9 @@ skip1084:
 	VMOVUPD.Z       (SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z10
 
-skip1085:
+skip1011:
 	TESTQ           $0x00000004, AX
-	JZ              skip1086
+	JZ              skip1012
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Z1
@@ -14183,7 +14183,7 @@ skip1085:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z10
 
-skip1086:
+skip1012:
 	MOVQ    R13, SI
 	VMOVUPD Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -14193,22 +14193,22 @@ skip1086:
 	ADDQ    DX, SI
 	VMOVUPD Z10, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1087
+	JLE     last1013
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1075
+	JMP     tile1001
 
-last1087:
+last1013:
 	VZEROUPPER
 	RET
 
 body4:
 	// 2 rows, 2 vectors of 64 bytes
-tile1088:
+tile1014:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -14222,26 +14222,26 @@ tile1088:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1093
+	JZ     done1019
 	SUBQ   $+16, AX
-	JGE    main1090
+	JGE    main1016
 
-early1089:
+early1015:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early1089
+	JL         early1015
 
-main1090:
+main1016:
 	TESTQ AX, AX
-	JZ    row1092
+	JZ    row1018
 
-run1091:
+run1017:
 	PCALIGN $0x20
 
-loop1095:
+loop1020:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -14253,19 +14253,19 @@ loop1095:
 	VFMADD231PD  Z1, Z3, Z7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1095
+	JNZ          loop1020
 
-row1092:
+row1018:
 	TESTQ      R11, R11
-	JZ         done1093
+	JZ         done1019
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run1091
+	JMP        run1017
 
-done1093:
+done1019:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -14278,7 +14278,7 @@ done1093:
 	VMULPD          Z0, Z5, Z5
 	VFMADD231PD     Z7, Z1, Z5
 	TESTQ           $0x00000001, AX
-	JZ              skip1096
+	JZ              skip1021
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -14288,9 +14288,9 @@ done1093:
 	VMULPD          Z0, Z5, Z5
 	VFMADD231PD     Z7, Z1, Z5
 
-skip1096:
+skip1021:
 	TESTQ           $0x00000002, AX
-	JZ              skip1097
+	JZ              skip1022
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -14298,9 +14298,9 @@ skip1096:
 	VMOVUPD.Z       64(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z5
 
-skip1097:
+skip1022:
 	TESTQ           $0x00000004, AX
-	JZ              skip1098
+	JZ              skip1023
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -14310,27 +14310,27 @@ skip1097:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z5
 
-skip1098:
+skip1023:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last1099
+	JLE     last1024
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1088
+	JMP     tile1014
 
-last1099:
+last1024:
 	VZEROUPPER
 	RET
 
 body5:
 	// 4 rows, 2 vectors of 64 bytes
-tile1100:
+tile1025:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -14348,26 +14348,26 @@ tile1100:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1105
+	JZ     done1030
 	SUBQ   $+32, AX
-	JGE    main1102
+	JGE    main1027
 
-early1101:
+early1026:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early1101
+	JL         early1026
 
-main1102:
+main1027:
 	TESTQ AX, AX
-	JZ    row1104
+	JZ    row1029
 
-run1103:
+run1028:
 	PCALIGN $0x20
 
-loop1107:
+loop1031:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -14385,19 +14385,19 @@ loop1107:
 	VFMADD231PD  Z1, Z3, Z11
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1107
+	JNZ          loop1031
 
-row1104:
+row1029:
 	TESTQ      R11, R11
-	JZ         done1105
+	JZ         done1030
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run1103
+	JMP        run1028
 
-done1105:
+done1030:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -14416,7 +14416,7 @@ done1105:
 	VMULPD          Z0, Z9, Z9
 	VFMADD231PD     Z11, Z1, Z9
 	TESTQ           $0x00000001, AX
-	JZ              skip1108
+	JZ              skip1032
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -14432,9 +14432,9 @@ done1105:
 	VMULPD          Z0, Z9, Z9
 	VFMADD231PD     Z11, Z1, Z9
 
-skip1108:
+skip1032:
 	TESTQ           $0x00000002, AX
-	JZ              skip1109
+	JZ              skip1033
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -14447,9 +14447,9 @@ skip1108:
 	VMOVUPD.Z       64(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z9
 
-skip1109:
+skip1033:
 	TESTQ           $0x00000004, AX
-	JZ              skip1110
+	JZ              skip1034
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -14466,7 +14466,7 @@ skip1109:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z9
 
-skip1110:
+skip1034:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -14474,22 +14474,22 @@ skip1110:
 	VMOVUPS Z8, (SI)
 	VMOVUPD Z9, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last1111
+	JLE     last1035
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1100
+	JMP     tile1025
 
-last1111:
+last1035:
 	VZEROUPPER
 	RET
 
 body6:
 	// 6 rows, 2 vectors of 64 bytes
-tile1112:
+tile1036:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -14511,26 +14511,26 @@ tile1112:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1117
+	JZ     done1041
 	SUBQ   $+48, AX
-	JGE    main1114
+	JGE    main1038
 
-early1113:
+early1037:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early1113
+	JL         early1037
 
-main1114:
+main1038:
 	TESTQ AX, AX
-	JZ    row1116
+	JZ    row1040
 
-run1115:
+run1039:
 	PCALIGN $0x20
 
-loop1119:
+loop1042:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -14554,19 +14554,19 @@ loop1119:
 	VFMADD231PD  Z1, Z3, Z15
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1119
+	JNZ          loop1042
 
-row1116:
+row1040:
 	TESTQ      R11, R11
-	JZ         done1117
+	JZ         done1041
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run1115
+	JMP        run1039
 
-done1117:
+done1041:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -14591,7 +14591,7 @@ done1117:
 	VMULPD          Z0, Z13, Z13
 	VFMADD231PD     Z15, Z1, Z13
 	TESTQ           $0x00000001, AX
-	JZ              skip1120
+	JZ              skip1043
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -14613,9 +14613,9 @@ done1117:
 	VMULPD          Z0, Z13, Z13
 	VFMADD231PD     Z15, Z1, Z13
 
-skip1120:
+skip1043:
 	TESTQ           $0x00000002, AX
-	JZ              skip1121
+	JZ              skip1044
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -14633,9 +14633,9 @@ skip1120:
 	VMOVUPD.Z       64(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z13
 
-skip1121:
+skip1044:
 	TESTQ           $0x00000004, AX
-	JZ              skip1122
+	JZ              skip1045
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -14659,7 +14659,7 @@ skip1121:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z13
 
-skip1122:
+skip1045:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -14670,22 +14670,22 @@ skip1122:
 	VMOVUPS Z12, (SI)
 	VMOVUPD Z13, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last1123
+	JLE     last1046
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1112
+	JMP     tile1036
 
-last1123:
+last1046:
 	VZEROUPPER
 	RET
 
 body7:
 	// 8 rows, 2 vectors of 64 bytes
-tile1124:
+tile1047:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -14715,24 +14715,24 @@ tile1124:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1129
+	JZ     done1052
 	SUBQ   $+64, AX
-	JGE    main1126
+	JGE    main1049
 
-early1125:
+early1048:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early1125
+	JL         early1048
 
-main1126:
+main1049:
 	TESTQ AX, AX
-	JZ    row1128
+	JZ    row1051
 
-run1127:
-steps1130:
+run1050:
+steps1053:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -14740,7 +14740,7 @@ steps1130:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop1131:
+loop1054:
 	VMOVUPS      (DI), Z0
 	VMOVUPD.Z    64(DI), K1, Z1
 	ADDQ         BX, DI
@@ -14773,33 +14773,33 @@ loop1131:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop1131
+	JNZ          loop1054
 	CMPQ         152(R12), $0x00
-	JNE          same1132
+	JNE          same1055
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same1132
+	JNZ          same1055
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same1132:
+same1055:
 	TESTQ AX, AX
-	JNZ   steps1130
+	JNZ   steps1053
 
-row1128:
+row1051:
 	TESTQ      R11, R11
-	JZ         done1129
+	JZ         done1052
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run1127
+	JMP        run1050
 
-done1129:
+done1052:
 	MOVQ            R13, 120(R12)
 	MOVQ            R15, 160(R12)
 	MOVQ            184(R12), AX
@@ -14832,7 +14832,7 @@ done1129:
 	VMULPD          Z0, Z17, Z17
 	VFMADD231PD     Z19, Z1, Z17
 	TESTQ           $0x00000001, AX
-	JZ              skip1133
+	JZ              skip1056
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -14860,9 +14860,9 @@ done1129:
 	VMULPD          Z0, Z17, Z17
 	VFMADD231PD     Z19, Z1, Z17
 
-skip1133:
+skip1056:
 	TESTQ           $0x00000002, AX
-	JZ              skip1134
+	JZ              skip1057
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -14885,9 +14885,9 @@ skip1133:
 	VMOVUPD.Z       64(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z17
 
-skip1134:
+skip1057:
 	TESTQ           $0x00000004, AX
-	JZ              skip1135
+	JZ              skip1058
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -14918,7 +14918,7 @@ skip1134:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z17
 
-skip1135:
+skip1058:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPD Z5, K1, 64(SI)
@@ -14932,22 +14932,22 @@ skip1135:
 	VMOVUPS Z16, (SI)
 	VMOVUPD Z17, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last1136
+	JLE     last1059
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1124
+	JMP     tile1047
 
-last1136:
+last1059:
 	VZEROUPPER
 	RET
 
 body8:
 	// 2 rows, 3 vectors of 64 bytes
-tile1137:
+tile1060:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -14963,27 +14963,27 @@ tile1137:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1142
+	JZ     done1065
 	SUBQ   $+16, AX
-	JGE    main1139
+	JGE    main1062
 
-early1138:
+early1061:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early1138
+	JL         early1061
 
-main1139:
+main1062:
 	TESTQ AX, AX
-	JZ    row1141
+	JZ    row1064
 
-run1140:
+run1063:
 	PCALIGN $0x20
 
-loop1144:
+loop1066:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPD.Z    128(DI), K1, Z2
@@ -14998,20 +14998,20 @@ loop1144:
 	VFMADD231PD  Z2, Z3, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1144
+	JNZ          loop1066
 
-row1141:
+row1064:
 	TESTQ      R11, R11
-	JZ         done1142
+	JZ         done1065
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run1140
+	JMP        run1063
 
-done1142:
+done1065:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -15027,7 +15027,7 @@ done1142:
 	VMULPD          Z0, Z6, Z6
 	VFMADD231PD     Z9, Z1, Z6
 	TESTQ           $0x00000001, AX
-	JZ              skip1145
+	JZ              skip1067
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z7
@@ -15040,9 +15040,9 @@ done1142:
 	VMULPD          Z0, Z6, Z6
 	VFMADD231PD     Z9, Z1, Z6
 
-skip1145:
+skip1067:
 	TESTQ           $0x00000002, AX
-	JZ              skip1146
+	JZ              skip1068
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -15052,9 +15052,9 @@ skip1145:
 	VMOVUPD.Z       128(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z6
 
-skip1146:
+skip1068:
 	TESTQ           $0x00000004, AX
-	JZ              skip1147
+	JZ              skip1069
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -15067,28 +15067,28 @@ skip1146:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z6
 
-skip1147:
+skip1069:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
 	VMOVUPD Z6, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1148
+	JLE     last1070
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1137
+	JMP     tile1060
 
-last1148:
+last1070:
 	VZEROUPPER
 	RET
 
 body9:
 	// 4 rows, 3 vectors of 64 bytes
-tile1149:
+tile1071:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -15110,27 +15110,27 @@ tile1149:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1154
+	JZ     done1076
 	SUBQ   $+32, AX
-	JGE    main1151
+	JGE    main1073
 
-early1150:
+early1072:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early1150
+	JL         early1072
 
-main1151:
+main1073:
 	TESTQ AX, AX
-	JZ    row1153
+	JZ    row1075
 
-run1152:
+run1074:
 	PCALIGN $0x20
 
-loop1156:
+loop1077:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPD.Z    128(DI), K1, Z2
@@ -15153,20 +15153,20 @@ loop1156:
 	VFMADD231PD  Z2, Z3, Z15
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1156
+	JNZ          loop1077
 
-row1153:
+row1075:
 	TESTQ      R11, R11
-	JZ         done1154
+	JZ         done1076
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run1152
+	JMP        run1074
 
-done1154:
+done1076:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -15191,7 +15191,7 @@ done1154:
 	VMULPD          Z0, Z12, Z12
 	VFMADD231PD     Z15, Z1, Z12
 	TESTQ           $0x00000001, AX
-	JZ              skip1157
+	JZ              skip1078
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z7
@@ -15213,9 +15213,9 @@ done1154:
 	VMULPD          Z0, Z12, Z12
 	VFMADD231PD     Z15, Z1, Z12
 
-skip1157:
+skip1078:
 	TESTQ           $0x00000002, AX
-	JZ              skip1158
+	JZ              skip1079
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -15232,9 +15232,9 @@ skip1157:
 	VMOVUPD.Z       128(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z12
 
-skip1158:
+skip1079:
 	TESTQ           $0x00000004, AX
-	JZ              skip1159
+	JZ              skip1080
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -15257,7 +15257,7 @@ skip1158:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z12
 
-skip1159:
+skip1080:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -15267,22 +15267,22 @@ skip1159:
 	VMOVUPS Z11, 64(SI)
 	VMOVUPD Z12, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1160
+	JLE     last1081
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1149
+	JMP     tile1071
 
-last1160:
+last1081:
 	VZEROUPPER
 	RET
 
 body10:
 	// 6 rows, 3 vectors of 64 bytes
-tile1161:
+tile1082:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -15310,27 +15310,27 @@ tile1161:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1166
+	JZ     done1087
 	SUBQ   $+48, AX
-	JGE    main1163
+	JGE    main1084
 
-early1162:
+early1083:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early1162
+	JL         early1083
 
-main1163:
+main1084:
 	TESTQ AX, AX
-	JZ    row1165
+	JZ    row1086
 
-run1164:
+run1085:
 	PCALIGN $0x20
 
-loop1168:
+loop1088:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPD.Z    128(DI), K1, Z2
@@ -15361,20 +15361,20 @@ loop1168:
 	VFMADD231PD  Z2, Z3, Z21
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1168
+	JNZ          loop1088
 
-row1165:
+row1086:
 	TESTQ      R11, R11
-	JZ         done1166
+	JZ         done1087
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run1164
+	JMP        run1085
 
-done1166:
+done1087:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -15408,7 +15408,7 @@ done1166:
 	VMULPD          Z0, Z18, Z18
 	VFMADD231PD     Z21, Z1, Z18
 	TESTQ           $0x00000001, AX
-	JZ              skip1169
+	JZ              skip1089
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z7
@@ -15439,9 +15439,9 @@ done1166:
 	VMULPD          Z0, Z18, Z18
 	VFMADD231PD     Z21, Z1, Z18
 
-skip1169:
+skip1089:
 	TESTQ           $0x00000002, AX
-	JZ              skip1170
+	JZ              skip1090
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -15465,9 +15465,9 @@ skip1169:
 	VMOVUPD.Z       128(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z18
 
-skip1170:
+skip1090:
 	TESTQ           $0x00000004, AX
-	JZ              skip1171
+	JZ              skip1091
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -15500,7 +15500,7 @@ skip1170:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z18
 
-skip1171:
+skip1091:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -15514,22 +15514,22 @@ skip1171:
 	VMOVUPS Z17, 64(SI)
 	VMOVUPD Z18, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1172
+	JLE     last1092
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1161
+	JMP     tile1082
 
-last1172:
+last1092:
 	VZEROUPPER
 	RET
 
 body11:
 	// 8 rows, 3 vectors of 64 bytes
-tile1173:
+tile1093:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -15567,25 +15567,25 @@ tile1173:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1178
+	JZ     done1098
 	SUBQ   $+64, AX
-	JGE    main1175
+	JGE    main1095
 
-early1174:
+early1094:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early1174
+	JL         early1094
 
-main1175:
+main1095:
 	TESTQ AX, AX
-	JZ    row1177
+	JZ    row1097
 
-run1176:
-steps1179:
+run1096:
+steps1099:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -15593,7 +15593,7 @@ steps1179:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop1180:
+loop1100:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPD.Z    128(DI), K1, Z2
@@ -15635,34 +15635,34 @@ loop1180:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop1180
+	JNZ          loop1100
 	CMPQ         152(R12), $0x00
-	JNE          same1181
+	JNE          same1101
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same1181
+	JNZ          same1101
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same1181:
+same1101:
 	TESTQ AX, AX
-	JNZ   steps1179
+	JNZ   steps1099
 
-row1177:
+row1097:
 	TESTQ      R11, R11
-	JZ         done1178
+	JZ         done1098
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run1176
+	JMP        run1096
 
-done1178:
+done1098:
 	MOVQ            R13, 120(R12)
 	MOVQ            R15, 160(R12)
 	MOVQ            184(R12), AX
@@ -15707,7 +15707,7 @@ done1178:
 	VMULPD          Z0, Z24, Z24
 	VFMADD231PD     Z27, Z1, Z24
 	TESTQ           $0x00000001, AX
-	JZ              skip1182
+	JZ              skip1102
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z7
@@ -15747,9 +15747,9 @@ done1178:
 	VMULPD          Z0, Z24, Z24
 	VFMADD231PD     Z27, Z1, Z24
 
-skip1182:
+skip1102:
 	TESTQ           $0x00000002, AX
-	JZ              skip1183
+	JZ              skip1103
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -15780,9 +15780,9 @@ skip1182:
 	VMOVUPD.Z       128(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z24
 
-skip1183:
+skip1103:
 	TESTQ           $0x00000004, AX
-	JZ              skip1184
+	JZ              skip1104
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -15825,7 +15825,7 @@ skip1183:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z24
 
-skip1184:
+skip1104:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -15843,22 +15843,22 @@ skip1184:
 	VMOVUPS Z23, 64(SI)
 	VMOVUPD Z24, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1185
+	JLE     last1105
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1173
+	JMP     tile1093
 
-last1185:
+last1105:
 	VZEROUPPER
 	RET
 
 body12:
 	// 2 rows, 1 vectors of 32 bytes
-tile1186:
+tile1106:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -15870,25 +15870,25 @@ tile1186:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1191
+	JZ     done1111
 	SUBQ   $+16, AX
-	JGE    main1188
+	JGE    main1108
 
-early1187:
+early1107:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early1187
+	JL         early1107
 
-main1188:
+main1108:
 	TESTQ AX, AX
-	JZ    row1190
+	JZ    row1110
 
-run1189:
+run1109:
 	PCALIGN $0x20
 
-loop1193:
+loop1112:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y3
@@ -15897,18 +15897,18 @@ loop1193:
 	VFMADD231PD  Y0, Y3, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1193
+	JNZ          loop1112
 
-row1190:
+row1110:
 	TESTQ      R11, R11
-	JZ         done1191
+	JZ         done1111
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run1189
+	JMP        run1109
 
-done1191:
+done1111:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -15918,50 +15918,50 @@ done1191:
 	VMULPD          Y0, Y4, Y4
 	VFMADD231PD     Y5, Y1, Y4
 	TESTQ           $0x00000001, AX
-	JZ              skip1194
+	JZ              skip1113
 	VBROADCASTF64X2 200(R12), Y0
 	VBROADCASTF64X2 216(R12), Y1
 	VPERMILPD       $0x55, Y4, Y5
 	VMULPD          Y0, Y4, Y4
 	VFMADD231PD     Y5, Y1, Y4
 
-skip1194:
+skip1113:
 	TESTQ           $0x00000002, AX
-	JZ              skip1195
+	JZ              skip1114
 	VBROADCASTF64X2 232(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
 	VFMADD231PD     Y1, Y0, Y4
 
-skip1195:
+skip1114:
 	TESTQ           $0x00000004, AX
-	JZ              skip1196
+	JZ              skip1115
 	VBROADCASTF64X2 248(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
 	VPERMILPD       $0x55, Y1, Y1
 	VFMADD231PD     Y1, Y0, Y4
 
-skip1196:
+skip1115:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1197
+	JLE     last1116
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1186
+	JMP     tile1106
 
-last1197:
+last1116:
 	VZEROUPPER
 	RET
 
 body13:
 	// 4 rows, 1 vectors of 32 bytes
-tile1198:
+tile1117:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -15975,25 +15975,25 @@ tile1198:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1203
+	JZ     done1122
 	SUBQ   $+32, AX
-	JGE    main1200
+	JGE    main1119
 
-early1199:
+early1118:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early1199
+	JL         early1118
 
-main1200:
+main1119:
 	TESTQ AX, AX
-	JZ    row1202
+	JZ    row1121
 
-run1201:
+run1120:
 	PCALIGN $0x20
 
-loop1205:
+loop1123:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y3
@@ -16006,18 +16006,18 @@ loop1205:
 	VFMADD231PD  Y0, Y3, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1205
+	JNZ          loop1123
 
-row1202:
+row1121:
 	TESTQ      R11, R11
-	JZ         done1203
+	JZ         done1122
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run1201
+	JMP        run1120
 
-done1203:
+done1122:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -16030,7 +16030,7 @@ done1203:
 	VMULPD          Y0, Y6, Y6
 	VFMADD231PD     Y7, Y1, Y6
 	TESTQ           $0x00000001, AX
-	JZ              skip1206
+	JZ              skip1124
 	VBROADCASTF64X2 200(R12), Y0
 	VBROADCASTF64X2 216(R12), Y1
 	VPERMILPD       $0x55, Y4, Y5
@@ -16040,9 +16040,9 @@ done1203:
 	VMULPD          Y0, Y6, Y6
 	VFMADD231PD     Y7, Y1, Y6
 
-skip1206:
+skip1124:
 	TESTQ           $0x00000002, AX
-	JZ              skip1207
+	JZ              skip1125
 	VBROADCASTF64X2 232(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
@@ -16051,9 +16051,9 @@ skip1206:
 	VMOVUPD.Z       (SI), K1, Y1
 	VFMADD231PD     Y1, Y0, Y6
 
-skip1207:
+skip1125:
 	TESTQ           $0x00000004, AX
-	JZ              skip1208
+	JZ              skip1126
 	VBROADCASTF64X2 248(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
@@ -16064,28 +16064,28 @@ skip1207:
 	VPERMILPD       $0x55, Y1, Y1
 	VFMADD231PD     Y1, Y0, Y6
 
-skip1208:
+skip1126:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
 	VMOVUPD Y6, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1209
+	JLE     last1127
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1198
+	JMP     tile1117
 
-last1209:
+last1127:
 	VZEROUPPER
 	RET
 
 body14:
 	// 6 rows, 1 vectors of 32 bytes
-tile1210:
+tile1128:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -16101,25 +16101,25 @@ tile1210:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1215
+	JZ     done1133
 	SUBQ   $+48, AX
-	JGE    main1212
+	JGE    main1130
 
-early1211:
+early1129:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early1211
+	JL         early1129
 
-main1212:
+main1130:
 	TESTQ AX, AX
-	JZ    row1214
+	JZ    row1132
 
-run1213:
+run1131:
 	PCALIGN $0x20
 
-loop1217:
+loop1134:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y3
@@ -16136,18 +16136,18 @@ loop1217:
 	VFMADD231PD  Y0, Y3, Y9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop1217
+	JNZ          loop1134
 
-row1214:
+row1132:
 	TESTQ      R11, R11
-	JZ         done1215
+	JZ         done1133
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run1213
+	JMP        run1131
 
-done1215:
+done1133:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -16163,7 +16163,7 @@ done1215:
 	VMULPD          Y0, Y8, Y8
 	VFMADD231PD     Y9, Y1, Y8
 	TESTQ           $0x00000001, AX
-	JZ              skip1218
+	JZ              skip1135
 	VBROADCASTF64X2 200(R12), Y0
 	VBROADCASTF64X2 216(R12), Y1
 	VPERMILPD       $0x55, Y4, Y5
@@ -16176,9 +16176,9 @@ done1215:
 	VMULPD          Y0, Y8, Y8
 	VFMADD231PD     Y9, Y1, Y8
 
-skip1218:
+skip1135:
 	TESTQ           $0x00000002, AX
-	JZ              skip1219
+	JZ              skip1136
 	VBROADCASTF64X2 232(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
@@ -16190,9 +16190,9 @@ skip1218:
 	VMOVUPD.Z       (SI), K1, Y1
 	VFMADD231PD     Y1, Y0, Y8
 
-skip1219:
+skip1136:
 	TESTQ           $0x00000004, AX
-	JZ              skip1220
+	JZ              skip1137
 	VBROADCASTF64X2 248(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
@@ -16207,7 +16207,7 @@ skip1219:
 	VPERMILPD       $0x55, Y1, Y1
 	VFMADD231PD     Y1, Y0, Y8
 
-skip1220:
+skip1137:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -16215,22 +16215,22 @@ skip1220:
 	ADDQ    DX, SI
 	VMOVUPD Y8, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1221
+	JLE     last1138
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1210
+	JMP     tile1128
 
-last1221:
+last1138:
 	VZEROUPPER
 	RET
 
 body15:
 	// 8 rows, 1 vectors of 32 bytes
-tile1222:
+tile1139:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -16252,23 +16252,23 @@ tile1222:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1227
+	JZ     done1144
 	SUBQ   $+64, AX
-	JGE    main1224
+	JGE    main1141
 
-early1223:
+early1140:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early1223
+	JL         early1140
 
-main1224:
+main1141:
 	TESTQ AX, AX
-	JZ    row1226
+	JZ    row1143
 
-run1225:
-steps1228:
+run1142:
+steps1145:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -16276,7 +16276,7 @@ steps1228:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop1229:
+loop1146:
 	VMOVUPD.Z    (DI), K1, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y3
@@ -16300,32 +16300,32 @@ loop1229:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop1229
+	JNZ          loop1146
 	CMPQ         152(R12), $0x00
-	JNE          same1230
+	JNE          same1147
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same1230
+	JNZ          same1147
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same1230:
+same1147:
 	TESTQ AX, AX
-	JNZ   steps1228
+	JNZ   steps1145
 
-row1226:
+row1143:
 	TESTQ      R11, R11
-	JZ         done1227
+	JZ         done1144
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run1225
+	JMP        run1142
 
-done1227:
+done1144:
 	MOVQ            R13, 120(R12)
 	MOVQ            R15, 160(R12)
 	MOVQ            184(R12), AX
@@ -16346,7 +16346,7 @@ done1227:
 	VMULPD          Y0, Y10, Y10
 	VFMADD231PD     Y11, Y1, Y10
 	TESTQ           $0x00000001, AX
-	JZ              skip1231
+	JZ              skip1148
 	VBROADCASTF64X2 200(R12), Y0
 	VBROADCASTF64X2 216(R12), Y1
 	VPERMILPD       $0x55, Y4, Y5
@@ -16362,9 +16362,9 @@ done1227:
 	VMULPD          Y0, Y10, Y10
 	VFMADD231PD     Y11, Y1, Y10
 
-skip1231:
+skip1148:
 	TESTQ           $0x00000002, AX
-	JZ              skip1232
+	JZ              skip1149
 	VBROADCASTF64X2 232(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
@@ -16379,9 +16379,9 @@ skip1231:
 	VMOVUPD.Z       (SI), K1, Y1
 	VFMADD231PD     Y1, Y0, Y10
 
-skip1232:
+skip1149:
 	TESTQ           $0x00000004, AX
-	JZ              skip1233
+	JZ              skip1150
 	VBROADCASTF64X2 248(R12), Y0
 	MOVQ            R13, SI
 	VMOVUPD.Z       (SI), K1, Y1
@@ -16400,7 +16400,7 @@ skip1232:
 	VPERMILPD       $0x55, Y1, Y1
 	VFMADD231PD     Y1, Y0, Y10
 
-skip1233:
+skip1150:
 	MOVQ    R13, SI
 	VMOVUPD Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -16410,22 +16410,22 @@ skip1233:
 	ADDQ    DX, SI
 	VMOVUPD Y10, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1234
+	JLE     last1151
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1222
+	JMP     tile1139
 
-last1234:
+last1151:
 	VZEROUPPER
 	RET
 
 body16:
 	// 8 rows, 3 vectors of 64 bytes
-tile1235:
+tile1152:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -16463,27 +16463,27 @@ tile1235:
 	IMUL3Q $0x18, BX, R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1240
+	JZ     done1157
 	SUBQ   $+64, AX
-	JGE    main1237
+	JGE    main1154
 
-early1236:
+early1153:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early1236
+	JL         early1153
 
-main1237:
+main1154:
 	TESTQ AX, AX
-	JZ    row1239
+	JZ    row1156
 
-run1238:
+run1155:
 	PCALIGN $0x20
 
-loop1242:
+loop1158:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -16530,20 +16530,20 @@ loop1242:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop1242
+	JNZ          loop1158
 
-row1239:
+row1156:
 	TESTQ      R11, R11
-	JZ         done1240
+	JZ         done1157
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run1238
+	JMP        run1155
 
-done1240:
+done1157:
 	MOVQ            R13, 112(R12)
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
@@ -16587,7 +16587,7 @@ done1240:
 	VMULPD          Z0, Z24, Z24
 	VFMADD231PD     Z27, Z1, Z24
 	TESTQ           $0x00000001, AX
-	JZ              skip1243
+	JZ              skip1159
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z7
@@ -16627,9 +16627,9 @@ done1240:
 	VMULPD          Z0, Z24, Z24
 	VFMADD231PD     Z27, Z1, Z24
 
-skip1243:
+skip1159:
 	TESTQ           $0x00000002, AX
-	JZ              skip1244
+	JZ              skip1160
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -16660,9 +16660,9 @@ skip1243:
 	VMOVUPD.Z       128(SI), K1, Z1
 	VFMADD231PD     Z1, Z0, Z24
 
-skip1244:
+skip1160:
 	TESTQ           $0x00000004, AX
-	JZ              skip1245
+	JZ              skip1161
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -16705,7 +16705,7 @@ skip1244:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z24
 
-skip1245:
+skip1161:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -16723,16 +16723,16 @@ skip1245:
 	VMOVUPS Z23, 64(SI)
 	VMOVUPD Z24, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1246
+	JLE     last1162
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1235
+	JMP     tile1152
 
-last1246:
+last1162:
 	VZEROUPPER
 	RET
 
@@ -16743,165 +16743,165 @@ TEXT ·tileBF16AVX512(SB), NOSPLIT, $0-8
 	KMOVQ 176(R12), K1
 	MOVQ  168(R12), AX
 	CMPQ  AX, $0x10
-	JGE   from1247
+	JGE   from1163
 	CMPQ  AX, $0x08
-	JGE   from1248
+	JGE   from1164
 	CMPQ  AX, $0x04
-	JGE   from1249
+	JGE   from1165
 	CMPQ  AX, $0x02
-	JGE   from1250
+	JGE   from1166
 	CMPQ  AX, $0x01
-	JGE   from1251
+	JGE   from1167
 	JMP   body0
 
-from1251:
+from1167:
 	JMP body1
 
-from1250:
+from1166:
 	CMPQ AX, $0x03
-	JGE  from1252
+	JGE  from1168
 	JMP  body2
 
-from1252:
+from1168:
 	JMP body3
 
-from1249:
+from1165:
 	CMPQ AX, $0x06
-	JGE  from1253
+	JGE  from1169
 	CMPQ AX, $0x05
-	JGE  from1254
+	JGE  from1170
 	JMP  body4
 
-from1254:
+from1170:
 	JMP body5
 
-from1253:
+from1169:
 	CMPQ AX, $0x07
-	JGE  from1255
+	JGE  from1171
 	JMP  body6
 
-from1255:
+from1171:
 	JMP body7
 
-from1248:
+from1164:
 	CMPQ AX, $0x0c
-	JGE  from1256
+	JGE  from1172
 	CMPQ AX, $0x0a
-	JGE  from1257
+	JGE  from1173
 	CMPQ AX, $0x09
-	JGE  from1258
+	JGE  from1174
 	JMP  body8
 
-from1258:
+from1174:
 	JMP body9
 
-from1257:
+from1173:
 	CMPQ AX, $0x0b
-	JGE  from1259
+	JGE  from1175
 	JMP  body10
 
-from1259:
+from1175:
 	JMP body11
 
-from1256:
+from1172:
 	CMPQ AX, $0x0e
-	JGE  from1260
+	JGE  from1176
 	CMPQ AX, $0x0d
-	JGE  from1261
+	JGE  from1177
 	JMP  body12
 
-from1261:
+from1177:
 	JMP body13
 
-from1260:
+from1176:
 	CMPQ AX, $0x0f
-	JGE  from1262
+	JGE  from1178
 	JMP  body14
 
-from1262:
+from1178:
 	JMP body15
 
-from1247:
+from1163:
 	CMPQ AX, $0x18
-	JGE  from1263
+	JGE  from1179
 	CMPQ AX, $0x14
-	JGE  from1264
+	JGE  from1180
 	CMPQ AX, $0x12
-	JGE  from1265
+	JGE  from1181
 	CMPQ AX, $0x11
-	JGE  from1266
+	JGE  from1182
 	JMP  body16
 
-from1266:
+from1182:
 	JMP body17
 
-from1265:
+from1181:
 	CMPQ AX, $0x13
-	JGE  from1267
+	JGE  from1183
 	JMP  body18
 
-from1267:
+from1183:
 	JMP body19
 
-from1264:
+from1180:
 	CMPQ AX, $0x16
-	JGE  from1268
+	JGE  from1184
 	CMPQ AX, $0x15
-	JGE  from1269
+	JGE  from1185
 	JMP  body20
 
-from1269:
+from1185:
 	JMP body21
 
-from1268:
+from1184:
 	CMPQ AX, $0x17
-	JGE  from1270
+	JGE  from1186
 	JMP  body22
 
-from1270:
+from1186:
 	JMP body23
 
-from1263:
+from1179:
 	CMPQ AX, $0x1c
-	JGE  from1271
+	JGE  from1187
 	CMPQ AX, $0x1a
-	JGE  from1272
+	JGE  from1188
 	CMPQ AX, $0x19
-	JGE  from1273
+	JGE  from1189
 	JMP  body24
 
-from1273:
+from1189:
 	JMP body25
 
-from1272:
+from1188:
 	CMPQ AX, $0x1b
-	JGE  from1274
+	JGE  from1190
 	JMP  body26
 
-from1274:
+from1190:
 	JMP body27
 
-from1271:
+from1187:
 	CMPQ AX, $0x1e
-	JGE  from1275
+	JGE  from1191
 	CMPQ AX, $0x1d
-	JGE  from1276
+	JGE  from1192
 	JMP  body28
 
-from1276:
+from1192:
 	JMP body29
 
-from1275:
+from1191:
 	CMPQ AX, $0x1f
-	JGE  from1277
+	JGE  from1193
 	JMP  body30
 
-from1277:
+from1193:
 	JMP body31
 
 body0:
 	// 1 rows, 1 vectors of 64 bytes
-tile1278:
+tile1194:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -16912,25 +16912,25 @@ tile1278:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1283
+	JZ     done1199
 	SUBQ   $+8, AX
-	JGE    main1280
+	JGE    main1196
 
-early1279:
+early1195:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1279
+	JL         early1195
 
-main1280:
+main1196:
 	TESTQ AX, AX
-	JZ    row1282
+	JZ    row1198
 
-run1281:
+run1197:
 	PCALIGN $0x20
 
-loop1285:
+loop1200:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -16944,54 +16944,54 @@ loop1285:
 	BYTE $0xe0
 	ADDQ CX, SI
 	DECQ AX
-	JNZ  loop1285
+	JNZ  loop1200
 
-row1282:
+row1198:
 	TESTQ      R11, R11
-	JZ         done1283
+	JZ         done1199
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1281
+	JMP        run1197
 
-done1283:
+done1199:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1286
+	JZ           skip1201
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 
-skip1286:
+skip1201:
 	TESTQ        $0x00000002, AX
-	JZ           skip1287
+	JZ           skip1202
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z4
 
-skip1287:
+skip1202:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1288
+	JLE     last1203
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1278
+	JMP     tile1194
 
-last1288:
+last1203:
 	VZEROUPPER
 	RET
 
 body1:
 	// 2 rows, 1 vectors of 64 bytes
-tile1289:
+tile1204:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -17003,25 +17003,25 @@ tile1289:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1294
+	JZ     done1209
 	SUBQ   $+16, AX
-	JGE    main1291
+	JGE    main1206
 
-early1290:
+early1205:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1290
+	JL         early1205
 
-main1291:
+main1206:
 	TESTQ AX, AX
-	JZ    row1293
+	JZ    row1208
 
-run1292:
+run1207:
 	PCALIGN $0x20
 
-loop1296:
+loop1210:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -17044,30 +17044,30 @@ loop1296:
 	BYTE $0xe8
 	ADDQ CX, SI
 	DECQ AX
-	JNZ  loop1296
+	JNZ  loop1210
 
-row1293:
+row1208:
 	TESTQ      R11, R11
-	JZ         done1294
+	JZ         done1209
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1292
+	JMP        run1207
 
-done1294:
+done1209:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1297
+	JZ           skip1211
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 
-skip1297:
+skip1211:
 	TESTQ        $0x00000002, AX
-	JZ           skip1298
+	JZ           skip1212
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -17076,28 +17076,28 @@ skip1297:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip1298:
+skip1212:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
 	VMOVUPS Z5, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1299
+	JLE     last1213
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1289
+	JMP     tile1204
 
-last1299:
+last1213:
 	VZEROUPPER
 	RET
 
 body2:
 	// 3 rows, 1 vectors of 64 bytes
-tile1300:
+tile1214:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -17110,25 +17110,25 @@ tile1300:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1305
+	JZ     done1219
 	SUBQ   $+24, AX
-	JGE    main1302
+	JGE    main1216
 
-early1301:
+early1215:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1301
+	JL         early1215
 
-main1302:
+main1216:
 	TESTQ AX, AX
-	JZ    row1304
+	JZ    row1218
 
-run1303:
+run1217:
 	PCALIGN $0x20
 
-loop1307:
+loop1220:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -17160,31 +17160,31 @@ loop1307:
 	BYTE $0xf0
 	ADDQ CX, SI
 	DECQ AX
-	JNZ  loop1307
+	JNZ  loop1220
 
-row1304:
+row1218:
 	TESTQ      R11, R11
-	JZ         done1305
+	JZ         done1219
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1303
+	JMP        run1217
 
-done1305:
+done1219:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1308
+	JZ           skip1221
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 
-skip1308:
+skip1221:
 	TESTQ        $0x00000002, AX
-	JZ           skip1309
+	JZ           skip1222
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -17196,7 +17196,7 @@ skip1308:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip1309:
+skip1222:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -17204,22 +17204,22 @@ skip1309:
 	ADDQ    DX, SI
 	VMOVUPS Z6, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1310
+	JLE     last1223
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1300
+	JMP     tile1214
 
-last1310:
+last1223:
 	VZEROUPPER
 	RET
 
 body3:
 	// 4 rows, 1 vectors of 64 bytes
-tile1311:
+tile1224:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -17235,25 +17235,25 @@ tile1311:
 	MOVQ   $0x00000004, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1316
+	JZ     done1229
 	SUBQ   $+32, AX
-	JGE    main1313
+	JGE    main1226
 
-early1312:
+early1225:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1312
+	JL         early1225
 
-main1313:
+main1226:
 	TESTQ AX, AX
-	JZ    row1315
+	JZ    row1228
 
-run1314:
+run1227:
 	PCALIGN $0x20
 
-loop1318:
+loop1230:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -17295,32 +17295,32 @@ loop1318:
 	ADDQ CX, SI
 	ADDQ CX, R8
 	DECQ AX
-	JNZ  loop1318
+	JNZ  loop1230
 
-row1315:
+row1228:
 	TESTQ      R11, R11
-	JZ         done1316
+	JZ         done1229
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1314
+	JMP        run1227
 
-done1316:
+done1229:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1319
+	JZ           skip1231
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 	VMULPS       Z0, Z7, Z7
 
-skip1319:
+skip1231:
 	TESTQ        $0x00000002, AX
-	JZ           skip1320
+	JZ           skip1232
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -17335,7 +17335,7 @@ skip1319:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z7
 
-skip1320:
+skip1232:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -17345,22 +17345,22 @@ skip1320:
 	ADDQ    DX, SI
 	VMOVUPS Z7, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1321
+	JLE     last1233
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1311
+	JMP     tile1224
 
-last1321:
+last1233:
 	VZEROUPPER
 	RET
 
 body4:
 	// 5 rows, 1 vectors of 64 bytes
-tile1322:
+tile1234:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -17377,25 +17377,25 @@ tile1322:
 	MOVQ   $0x00000005, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1327
+	JZ     done1239
 	SUBQ   $+40, AX
-	JGE    main1324
+	JGE    main1236
 
-early1323:
+early1235:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1323
+	JL         early1235
 
-main1324:
+main1236:
 	TESTQ AX, AX
-	JZ    row1326
+	JZ    row1238
 
-run1325:
+run1237:
 	PCALIGN $0x20
 
-loop1329:
+loop1240:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -17446,23 +17446,23 @@ loop1329:
 	ADDQ CX, SI
 	ADDQ CX, R8
 	DECQ AX
-	JNZ  loop1329
+	JNZ  loop1240
 
-row1326:
+row1238:
 	TESTQ      R11, R11
-	JZ         done1327
+	JZ         done1239
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1325
+	JMP        run1237
 
-done1327:
+done1239:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1330
+	JZ           skip1241
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -17470,9 +17470,9 @@ done1327:
 	VMULPS       Z0, Z7, Z7
 	VMULPS       Z0, Z8, Z8
 
-skip1330:
+skip1241:
 	TESTQ        $0x00000002, AX
-	JZ           skip1331
+	JZ           skip1242
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -17490,7 +17490,7 @@ skip1330:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z8
 
-skip1331:
+skip1242:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -17502,22 +17502,22 @@ skip1331:
 	ADDQ    DX, SI
 	VMOVUPS Z8, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1332
+	JLE     last1243
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1322
+	JMP     tile1234
 
-last1332:
+last1243:
 	VZEROUPPER
 	RET
 
 body5:
 	// 6 rows, 1 vectors of 64 bytes
-tile1333:
+tile1244:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -17535,25 +17535,25 @@ tile1333:
 	MOVQ   $0x00000006, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1338
+	JZ     done1249
 	SUBQ   $+48, AX
-	JGE    main1335
+	JGE    main1246
 
-early1334:
+early1245:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1334
+	JL         early1245
 
-main1335:
+main1246:
 	TESTQ AX, AX
-	JZ    row1337
+	JZ    row1248
 
-run1336:
+run1247:
 	PCALIGN $0x20
 
-loop1340:
+loop1250:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -17613,23 +17613,23 @@ loop1340:
 	ADDQ CX, SI
 	ADDQ CX, R8
 	DECQ AX
-	JNZ  loop1340
+	JNZ  loop1250
 
-row1337:
+row1248:
 	TESTQ      R11, R11
-	JZ         done1338
+	JZ         done1249
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1336
+	JMP        run1247
 
-done1338:
+done1249:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1341
+	JZ           skip1251
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -17638,9 +17638,9 @@ done1338:
 	VMULPS       Z0, Z8, Z8
 	VMULPS       Z0, Z9, Z9
 
-skip1341:
+skip1251:
 	TESTQ        $0x00000002, AX
-	JZ           skip1342
+	JZ           skip1252
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -17661,7 +17661,7 @@ skip1341:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip1342:
+skip1252:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -17675,22 +17675,22 @@ skip1342:
 	ADDQ    DX, SI
 	VMOVUPS Z9, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1343
+	JLE     last1253
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1333
+	JMP     tile1244
 
-last1343:
+last1253:
 	VZEROUPPER
 	RET
 
 body6:
 	// 7 rows, 1 vectors of 64 bytes
-tile1344:
+tile1254:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -17711,25 +17711,25 @@ tile1344:
 	MOVQ   $0x00000007, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1349
+	JZ     done1259
 	SUBQ   $+56, AX
-	JGE    main1346
+	JGE    main1256
 
-early1345:
+early1255:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1345
+	JL         early1255
 
-main1346:
+main1256:
 	TESTQ AX, AX
-	JZ    row1348
+	JZ    row1258
 
-run1347:
+run1257:
 	PCALIGN $0x20
 
-loop1351:
+loop1260:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -17799,23 +17799,23 @@ loop1351:
 	ADDQ CX, R8
 	ADDQ CX, R9
 	DECQ AX
-	JNZ  loop1351
+	JNZ  loop1260
 
-row1348:
+row1258:
 	TESTQ      R11, R11
-	JZ         done1349
+	JZ         done1259
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1347
+	JMP        run1257
 
-done1349:
+done1259:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1352
+	JZ           skip1261
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -17825,9 +17825,9 @@ done1349:
 	VMULPS       Z0, Z9, Z9
 	VMULPS       Z0, Z10, Z10
 
-skip1352:
+skip1261:
 	TESTQ        $0x00000002, AX
-	JZ           skip1353
+	JZ           skip1262
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -17851,7 +17851,7 @@ skip1352:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z10
 
-skip1353:
+skip1262:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -17867,22 +17867,22 @@ skip1353:
 	ADDQ    DX, SI
 	VMOVUPS Z10, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1354
+	JLE     last1263
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1344
+	JMP     tile1254
 
-last1354:
+last1263:
 	VZEROUPPER
 	RET
 
 body7:
 	// 8 rows, 1 vectors of 64 bytes
-tile1355:
+tile1264:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -17906,23 +17906,23 @@ tile1355:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1360
+	JZ     done1269
 	SUBQ   $+64, AX
-	JGE    main1357
+	JGE    main1266
 
-early1356:
+early1265:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1356
+	JL         early1265
 
-main1357:
+main1266:
 	TESTQ AX, AX
-	JZ    row1359
+	JZ    row1268
 
-run1358:
-steps1361:
+run1267:
+steps1270:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -17930,7 +17930,7 @@ steps1361:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop1362:
+loop1271:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -18011,39 +18011,39 @@ loop1362:
 	PREFETCHT1 (R13)
 	ADDQ       R15, R13
 	DECQ       R14
-	JNZ        loop1362
+	JNZ        loop1271
 	CMPQ       152(R12), $0x00
-	JNE        same1363
+	JNE        same1272
 	ADDQ       136(R12), R13
 	MOVQ       128(R12), R14
 	MOVQ       R14, 152(R12)
 	DECQ       144(R12)
-	JNZ        same1363
+	JNZ        same1272
 	MOVQ       R12, R13
 	XORQ       R15, R15
 	MOVQ       $+1073741824, 152(R12)
 
-same1363:
+same1272:
 	TESTQ AX, AX
-	JNZ   steps1361
+	JNZ   steps1270
 
-row1359:
+row1268:
 	TESTQ      R11, R11
-	JZ         done1360
+	JZ         done1269
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1358
+	JMP        run1267
 
-done1360:
+done1269:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1364
+	JZ           skip1273
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -18054,9 +18054,9 @@ done1360:
 	VMULPS       Z0, Z10, Z10
 	VMULPS       Z0, Z11, Z11
 
-skip1364:
+skip1273:
 	TESTQ        $0x00000002, AX
-	JZ           skip1365
+	JZ           skip1274
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -18083,7 +18083,7 @@ skip1364:
 	VMOVUPS.Z    (SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z11
 
-skip1365:
+skip1274:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -18101,22 +18101,22 @@ skip1365:
 	ADDQ    DX, SI
 	VMOVUPS Z11, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1366
+	JLE     last1275
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1355
+	JMP     tile1264
 
-last1366:
+last1275:
 	VZEROUPPER
 	RET
 
 body8:
 	// 1 rows, 2 vectors of 64 bytes
-tile1367:
+tile1276:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -18128,26 +18128,26 @@ tile1367:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1372
+	JZ     done1281
 	SUBQ   $+8, AX
-	JGE    main1369
+	JGE    main1278
 
-early1368:
+early1277:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1368
+	JL         early1277
 
-main1369:
+main1278:
 	TESTQ AX, AX
-	JZ    row1371
+	JZ    row1280
 
-run1370:
+run1279:
 	PCALIGN $0x20
 
-loop1374:
+loop1282:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -18170,31 +18170,31 @@ loop1374:
 	BYTE $0xe9
 	ADDQ CX, SI
 	DECQ AX
-	JNZ  loop1374
+	JNZ  loop1282
 
-row1371:
+row1280:
 	TESTQ      R11, R11
-	JZ         done1372
+	JZ         done1281
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1370
+	JMP        run1279
 
-done1372:
+done1281:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1375
+	JZ           skip1283
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 
-skip1375:
+skip1283:
 	TESTQ        $0x00000002, AX
-	JZ           skip1376
+	JZ           skip1284
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -18202,27 +18202,27 @@ skip1375:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip1376:
+skip1284:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last1377
+	JLE     last1285
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1367
+	JMP     tile1276
 
-last1377:
+last1285:
 	VZEROUPPER
 	RET
 
 body9:
 	// 2 rows, 2 vectors of 64 bytes
-tile1378:
+tile1286:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -18236,26 +18236,26 @@ tile1378:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1383
+	JZ     done1291
 	SUBQ   $+16, AX
-	JGE    main1380
+	JGE    main1288
 
-early1379:
+early1287:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1379
+	JL         early1287
 
-main1380:
+main1288:
 	TESTQ AX, AX
-	JZ    row1382
+	JZ    row1290
 
-run1381:
+run1289:
 	PCALIGN $0x20
 
-loop1385:
+loop1292:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -18295,33 +18295,33 @@ loop1385:
 	BYTE $0xf9
 	ADDQ CX, SI
 	DECQ AX
-	JNZ  loop1385
+	JNZ  loop1292
 
-row1382:
+row1290:
 	TESTQ      R11, R11
-	JZ         done1383
+	JZ         done1291
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1381
+	JMP        run1289
 
-done1383:
+done1291:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1386
+	JZ           skip1293
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 	VMULPS       Z0, Z7, Z7
 
-skip1386:
+skip1293:
 	TESTQ        $0x00000002, AX
-	JZ           skip1387
+	JZ           skip1294
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -18334,7 +18334,7 @@ skip1386:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z7
 
-skip1387:
+skip1294:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -18342,22 +18342,22 @@ skip1387:
 	VMOVUPS Z6, (SI)
 	VMOVUPS Z7, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last1388
+	JLE     last1295
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1378
+	JMP     tile1286
 
-last1388:
+last1295:
 	VZEROUPPER
 	RET
 
 body10:
 	// 3 rows, 2 vectors of 64 bytes
-tile1389:
+tile1296:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -18373,26 +18373,26 @@ tile1389:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1394
+	JZ     done1301
 	SUBQ   $+24, AX
-	JGE    main1391
+	JGE    main1298
 
-early1390:
+early1297:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1390
+	JL         early1297
 
-main1391:
+main1298:
 	TESTQ AX, AX
-	JZ    row1393
+	JZ    row1300
 
-run1392:
+run1299:
 	PCALIGN $0x20
 
-loop1396:
+loop1302:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -18449,24 +18449,24 @@ loop1396:
 	BYTE $0xc9
 	ADDQ CX, SI
 	DECQ AX
-	JNZ  loop1396
+	JNZ  loop1302
 
-row1393:
+row1300:
 	TESTQ      R11, R11
-	JZ         done1394
+	JZ         done1301
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1392
+	JMP        run1299
 
-done1394:
+done1301:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1397
+	JZ           skip1303
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -18475,9 +18475,9 @@ done1394:
 	VMULPS       Z0, Z8, Z8
 	VMULPS       Z0, Z9, Z9
 
-skip1397:
+skip1303:
 	TESTQ        $0x00000002, AX
-	JZ           skip1398
+	JZ           skip1304
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -18495,7 +18495,7 @@ skip1397:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip1398:
+skip1304:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -18506,22 +18506,22 @@ skip1398:
 	VMOVUPS Z8, (SI)
 	VMOVUPS Z9, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last1399
+	JLE     last1305
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1389
+	JMP     tile1296
 
-last1399:
+last1305:
 	VZEROUPPER
 	RET
 
 body11:
 	// 4 rows, 2 vectors of 64 bytes
-tile1400:
+tile1306:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -18541,26 +18541,26 @@ tile1400:
 	MOVQ   $0x00000004, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1405
+	JZ     done1311
 	SUBQ   $+32, AX
-	JGE    main1402
+	JGE    main1308
 
-early1401:
+early1307:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1401
+	JL         early1307
 
-main1402:
+main1308:
 	TESTQ AX, AX
-	JZ    row1404
+	JZ    row1310
 
-run1403:
+run1309:
 	PCALIGN $0x20
 
-loop1407:
+loop1312:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -18635,24 +18635,24 @@ loop1407:
 	ADDQ CX, SI
 	ADDQ CX, R8
 	DECQ AX
-	JNZ  loop1407
+	JNZ  loop1312
 
-row1404:
+row1310:
 	TESTQ      R11, R11
-	JZ         done1405
+	JZ         done1311
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1403
+	JMP        run1309
 
-done1405:
+done1311:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1408
+	JZ           skip1313
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -18663,9 +18663,9 @@ done1405:
 	VMULPS       Z0, Z10, Z10
 	VMULPS       Z0, Z11, Z11
 
-skip1408:
+skip1313:
 	TESTQ        $0x00000002, AX
-	JZ           skip1409
+	JZ           skip1314
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -18688,7 +18688,7 @@ skip1408:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z11
 
-skip1409:
+skip1314:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -18702,22 +18702,22 @@ skip1409:
 	VMOVUPS Z10, (SI)
 	VMOVUPS Z11, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last1410
+	JLE     last1315
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1400
+	JMP     tile1306
 
-last1410:
+last1315:
 	VZEROUPPER
 	RET
 
 body12:
 	// 5 rows, 2 vectors of 64 bytes
-tile1411:
+tile1316:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -18739,26 +18739,26 @@ tile1411:
 	MOVQ   $0x00000005, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1416
+	JZ     done1321
 	SUBQ   $+40, AX
-	JGE    main1413
+	JGE    main1318
 
-early1412:
+early1317:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1412
+	JL         early1317
 
-main1413:
+main1318:
 	TESTQ AX, AX
-	JZ    row1415
+	JZ    row1320
 
-run1414:
+run1319:
 	PCALIGN $0x20
 
-loop1418:
+loop1322:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -18850,24 +18850,24 @@ loop1418:
 	ADDQ CX, SI
 	ADDQ CX, R8
 	DECQ AX
-	JNZ  loop1418
+	JNZ  loop1322
 
-row1415:
+row1320:
 	TESTQ      R11, R11
-	JZ         done1416
+	JZ         done1321
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1414
+	JMP        run1319
 
-done1416:
+done1321:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1419
+	JZ           skip1323
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -18880,9 +18880,9 @@ done1416:
 	VMULPS       Z0, Z12, Z12
 	VMULPS       Z0, Z13, Z13
 
-skip1419:
+skip1323:
 	TESTQ        $0x00000002, AX
-	JZ           skip1420
+	JZ           skip1324
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -18910,7 +18910,7 @@ skip1419:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z13
 
-skip1420:
+skip1324:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -18927,22 +18927,22 @@ skip1420:
 	VMOVUPS Z12, (SI)
 	VMOVUPS Z13, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last1421
+	JLE     last1325
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1411
+	JMP     tile1316
 
-last1421:
+last1325:
 	VZEROUPPER
 	RET
 
 body13:
 	// 6 rows, 2 vectors of 64 bytes
-tile1422:
+tile1326:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -18966,26 +18966,26 @@ tile1422:
 	MOVQ   $0x00000006, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1427
+	JZ     done1331
 	SUBQ   $+48, AX
-	JGE    main1424
+	JGE    main1328
 
-early1423:
+early1327:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1423
+	JL         early1327
 
-main1424:
+main1328:
 	TESTQ AX, AX
-	JZ    row1426
+	JZ    row1330
 
-run1425:
+run1329:
 	PCALIGN $0x20
 
-loop1429:
+loop1332:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -19094,24 +19094,24 @@ loop1429:
 	ADDQ CX, SI
 	ADDQ CX, R8
 	DECQ AX
-	JNZ  loop1429
+	JNZ  loop1332
 
-row1426:
+row1330:
 	TESTQ      R11, R11
-	JZ         done1427
+	JZ         done1331
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1425
+	JMP        run1329
 
-done1427:
+done1331:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1430
+	JZ           skip1333
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -19126,9 +19126,9 @@ done1427:
 	VMULPS       Z0, Z14, Z14
 	VMULPS       Z0, Z15, Z15
 
-skip1430:
+skip1333:
 	TESTQ        $0x00000002, AX
-	JZ           skip1431
+	JZ           skip1334
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -19161,7 +19161,7 @@ skip1430:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z15
 
-skip1431:
+skip1334:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -19181,22 +19181,22 @@ skip1431:
 	VMOVUPS Z14, (SI)
 	VMOVUPS Z15, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last1432
+	JLE     last1335
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1422
+	JMP     tile1326
 
-last1432:
+last1335:
 	VZEROUPPER
 	RET
 
 body14:
 	// 7 rows, 2 vectors of 64 bytes
-tile1433:
+tile1336:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -19224,26 +19224,26 @@ tile1433:
 	MOVQ   $0x00000007, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1438
+	JZ     done1341
 	SUBQ   $+56, AX
-	JGE    main1435
+	JGE    main1338
 
-early1434:
+early1337:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1434
+	JL         early1337
 
-main1435:
+main1338:
 	TESTQ AX, AX
-	JZ    row1437
+	JZ    row1340
 
-run1436:
+run1339:
 	PCALIGN $0x20
 
-loop1440:
+loop1342:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -19370,24 +19370,24 @@ loop1440:
 	ADDQ CX, R8
 	ADDQ CX, R9
 	DECQ AX
-	JNZ  loop1440
+	JNZ  loop1342
 
-row1437:
+row1340:
 	TESTQ      R11, R11
-	JZ         done1438
+	JZ         done1341
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1436
+	JMP        run1339
 
-done1438:
+done1341:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1441
+	JZ           skip1343
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -19404,9 +19404,9 @@ done1438:
 	VMULPS       Z0, Z16, Z16
 	VMULPS       Z0, Z17, Z17
 
-skip1441:
+skip1343:
 	TESTQ        $0x00000002, AX
-	JZ           skip1442
+	JZ           skip1344
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -19444,7 +19444,7 @@ skip1441:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z17
 
-skip1442:
+skip1344:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -19467,22 +19467,22 @@ skip1442:
 	VMOVUPS Z16, (SI)
 	VMOVUPS Z17, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last1443
+	JLE     last1345
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1433
+	JMP     tile1336
 
-last1443:
+last1345:
 	VZEROUPPER
 	RET
 
 body15:
 	// 8 rows, 2 vectors of 64 bytes
-tile1444:
+tile1346:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -19514,24 +19514,24 @@ tile1444:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1449
+	JZ     done1351
 	SUBQ   $+64, AX
-	JGE    main1446
+	JGE    main1348
 
-early1445:
+early1347:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1445
+	JL         early1347
 
-main1446:
+main1348:
 	TESTQ AX, AX
-	JZ    row1448
+	JZ    row1350
 
-run1447:
-steps1450:
+run1349:
+steps1352:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -19539,7 +19539,7 @@ steps1450:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop1451:
+loop1353:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -19685,40 +19685,40 @@ loop1451:
 	PREFETCHT1 (R13)
 	ADDQ       R15, R13
 	DECQ       R14
-	JNZ        loop1451
+	JNZ        loop1353
 	CMPQ       152(R12), $0x00
-	JNE        same1452
+	JNE        same1354
 	ADDQ       136(R12), R13
 	MOVQ       128(R12), R14
 	MOVQ       R14, 152(R12)
 	DECQ       144(R12)
-	JNZ        same1452
+	JNZ        same1354
 	MOVQ       R12, R13
 	XORQ       R15, R15
 	MOVQ       $+1073741824, 152(R12)
 
-same1452:
+same1354:
 	TESTQ AX, AX
-	JNZ   steps1450
+	JNZ   steps1352
 
-row1448:
+row1350:
 	TESTQ      R11, R11
-	JZ         done1449
+	JZ         done1351
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1447
+	JMP        run1349
 
-done1449:
+done1351:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1453
+	JZ           skip1355
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -19737,9 +19737,9 @@ done1449:
 	VMULPS       Z0, Z18, Z18
 	VMULPS       Z0, Z19, Z19
 
-skip1453:
+skip1355:
 	TESTQ        $0x00000002, AX
-	JZ           skip1454
+	JZ           skip1356
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -19782,7 +19782,7 @@ skip1453:
 	VMOVUPS.Z    64(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z19
 
-skip1454:
+skip1356:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -19808,22 +19808,22 @@ skip1454:
 	VMOVUPS Z18, (SI)
 	VMOVUPS Z19, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last1455
+	JLE     last1357
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1444
+	JMP     tile1346
 
-last1455:
+last1357:
 	VZEROUPPER
 	RET
 
 body16:
 	// 1 rows, 3 vectors of 64 bytes
-tile1456:
+tile1358:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -19836,27 +19836,27 @@ tile1456:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1461
+	JZ     done1363
 	SUBQ   $+8, AX
-	JGE    main1458
+	JGE    main1360
 
-early1457:
+early1359:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1457
+	JL         early1359
 
-main1458:
+main1360:
 	TESTQ AX, AX
-	JZ    row1460
+	JZ    row1362
 
-run1459:
+run1361:
 	PCALIGN $0x20
 
-loop1463:
+loop1364:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -19888,33 +19888,33 @@ loop1463:
 	BYTE $0xf2
 	ADDQ CX, SI
 	DECQ AX
-	JNZ  loop1463
+	JNZ  loop1364
 
-row1460:
+row1362:
 	TESTQ      R11, R11
-	JZ         done1461
+	JZ         done1363
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1459
+	JMP        run1361
 
-done1461:
+done1363:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1464
+	JZ           skip1365
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 
-skip1464:
+skip1365:
 	TESTQ        $0x00000002, AX
-	JZ           skip1465
+	JZ           skip1366
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -19924,28 +19924,28 @@ skip1464:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip1465:
+skip1366:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
 	VMOVUPS Z6, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1466
+	JLE     last1367
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1456
+	JMP     tile1358
 
-last1466:
+last1367:
 	VZEROUPPER
 	RET
 
 body17:
 	// 2 rows, 3 vectors of 64 bytes
-tile1467:
+tile1368:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -19961,27 +19961,27 @@ tile1467:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1472
+	JZ     done1373
 	SUBQ   $+16, AX
-	JGE    main1469
+	JGE    main1370
 
-early1468:
+early1369:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1468
+	JL         early1369
 
-main1469:
+main1370:
 	TESTQ AX, AX
-	JZ    row1471
+	JZ    row1372
 
-run1470:
+run1371:
 	PCALIGN $0x20
 
-loop1474:
+loop1374:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -20038,25 +20038,25 @@ loop1474:
 	BYTE $0xca
 	ADDQ CX, SI
 	DECQ AX
-	JNZ  loop1474
+	JNZ  loop1374
 
-row1471:
+row1372:
 	TESTQ      R11, R11
-	JZ         done1472
+	JZ         done1373
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1470
+	JMP        run1371
 
-done1472:
+done1373:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1475
+	JZ           skip1375
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -20065,9 +20065,9 @@ done1472:
 	VMULPS       Z0, Z8, Z8
 	VMULPS       Z0, Z9, Z9
 
-skip1475:
+skip1375:
 	TESTQ        $0x00000002, AX
-	JZ           skip1476
+	JZ           skip1376
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -20084,7 +20084,7 @@ skip1475:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip1476:
+skip1376:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -20094,22 +20094,22 @@ skip1476:
 	VMOVUPS Z8, 64(SI)
 	VMOVUPS Z9, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1477
+	JLE     last1377
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1467
+	JMP     tile1368
 
-last1477:
+last1377:
 	VZEROUPPER
 	RET
 
 body18:
 	// 3 rows, 3 vectors of 64 bytes
-tile1478:
+tile1378:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -20128,27 +20128,27 @@ tile1478:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1483
+	JZ     done1383
 	SUBQ   $+24, AX
-	JGE    main1480
+	JGE    main1380
 
-early1479:
+early1379:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1479
+	JL         early1379
 
-main1480:
+main1380:
 	TESTQ AX, AX
-	JZ    row1482
+	JZ    row1382
 
-run1481:
+run1381:
 	PCALIGN $0x20
 
-loop1485:
+loop1384:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -20230,25 +20230,25 @@ loop1485:
 	BYTE $0xe2
 	ADDQ CX, SI
 	DECQ AX
-	JNZ  loop1485
+	JNZ  loop1384
 
-row1482:
+row1382:
 	TESTQ      R11, R11
-	JZ         done1483
+	JZ         done1383
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1481
+	JMP        run1381
 
-done1483:
+done1383:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1486
+	JZ           skip1385
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -20260,9 +20260,9 @@ done1483:
 	VMULPS       Z0, Z11, Z11
 	VMULPS       Z0, Z12, Z12
 
-skip1486:
+skip1385:
 	TESTQ        $0x00000002, AX
-	JZ           skip1487
+	JZ           skip1386
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -20286,7 +20286,7 @@ skip1486:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z12
 
-skip1487:
+skip1386:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -20300,22 +20300,22 @@ skip1487:
 	VMOVUPS Z11, 64(SI)
 	VMOVUPS Z12, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1488
+	JLE     last1387
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1478
+	JMP     tile1378
 
-last1488:
+last1387:
 	VZEROUPPER
 	RET
 
 body19:
 	// 4 rows, 3 vectors of 64 bytes
-tile1489:
+tile1388:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -20339,27 +20339,27 @@ tile1489:
 	MOVQ   $0x00000004, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1494
+	JZ     done1393
 	SUBQ   $+32, AX
-	JGE    main1491
+	JGE    main1390
 
-early1490:
+early1389:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1490
+	JL         early1389
 
-main1491:
+main1390:
 	TESTQ AX, AX
-	JZ    row1493
+	JZ    row1392
 
-run1492:
+run1391:
 	PCALIGN $0x20
 
-loop1496:
+loop1394:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -20467,25 +20467,25 @@ loop1496:
 	ADDQ CX, SI
 	ADDQ CX, R8
 	DECQ AX
-	JNZ  loop1496
+	JNZ  loop1394
 
-row1493:
+row1392:
 	TESTQ      R11, R11
-	JZ         done1494
+	JZ         done1393
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1492
+	JMP        run1391
 
-done1494:
+done1393:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1497
+	JZ           skip1395
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -20500,9 +20500,9 @@ done1494:
 	VMULPS       Z0, Z14, Z14
 	VMULPS       Z0, Z15, Z15
 
-skip1497:
+skip1395:
 	TESTQ        $0x00000002, AX
-	JZ           skip1498
+	JZ           skip1396
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -20533,7 +20533,7 @@ skip1497:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z15
 
-skip1498:
+skip1396:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -20551,22 +20551,22 @@ skip1498:
 	VMOVUPS Z14, 64(SI)
 	VMOVUPS Z15, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1499
+	JLE     last1397
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1489
+	JMP     tile1388
 
-last1499:
+last1397:
 	VZEROUPPER
 	RET
 
 body20:
 	// 5 rows, 3 vectors of 64 bytes
-tile1500:
+tile1398:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -20593,27 +20593,27 @@ tile1500:
 	MOVQ   $0x00000005, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1505
+	JZ     done1403
 	SUBQ   $+40, AX
-	JGE    main1502
+	JGE    main1400
 
-early1501:
+early1399:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1501
+	JL         early1399
 
-main1502:
+main1400:
 	TESTQ AX, AX
-	JZ    row1504
+	JZ    row1402
 
-run1503:
+run1401:
 	PCALIGN $0x20
 
-loop1507:
+loop1404:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -20746,25 +20746,25 @@ loop1507:
 	ADDQ CX, SI
 	ADDQ CX, R8
 	DECQ AX
-	JNZ  loop1507
+	JNZ  loop1404
 
-row1504:
+row1402:
 	TESTQ      R11, R11
-	JZ         done1505
+	JZ         done1403
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1503
+	JMP        run1401
 
-done1505:
+done1403:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1508
+	JZ           skip1405
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -20782,9 +20782,9 @@ done1505:
 	VMULPS       Z0, Z17, Z17
 	VMULPS       Z0, Z18, Z18
 
-skip1508:
+skip1405:
 	TESTQ        $0x00000002, AX
-	JZ           skip1509
+	JZ           skip1406
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -20822,7 +20822,7 @@ skip1508:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z18
 
-skip1509:
+skip1406:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -20844,22 +20844,22 @@ skip1509:
 	VMOVUPS Z17, 64(SI)
 	VMOVUPS Z18, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1510
+	JLE     last1407
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1500
+	JMP     tile1398
 
-last1510:
+last1407:
 	VZEROUPPER
 	RET
 
 body21:
 	// 6 rows, 3 vectors of 64 bytes
-tile1511:
+tile1408:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -20889,27 +20889,27 @@ tile1511:
 	MOVQ   $0x00000006, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1516
+	JZ     done1413
 	SUBQ   $+48, AX
-	JGE    main1513
+	JGE    main1410
 
-early1512:
+early1409:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1512
+	JL         early1409
 
-main1513:
+main1410:
 	TESTQ AX, AX
-	JZ    row1515
+	JZ    row1412
 
-run1514:
+run1411:
 	PCALIGN $0x20
 
-loop1518:
+loop1414:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -21067,25 +21067,25 @@ loop1518:
 	ADDQ CX, SI
 	ADDQ CX, R8
 	DECQ AX
-	JNZ  loop1518
+	JNZ  loop1414
 
-row1515:
+row1412:
 	TESTQ      R11, R11
-	JZ         done1516
+	JZ         done1413
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1514
+	JMP        run1411
 
-done1516:
+done1413:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1519
+	JZ           skip1415
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -21106,9 +21106,9 @@ done1516:
 	VMULPS       Z0, Z20, Z20
 	VMULPS       Z0, Z21, Z21
 
-skip1519:
+skip1415:
 	TESTQ        $0x00000002, AX
-	JZ           skip1520
+	JZ           skip1416
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -21153,7 +21153,7 @@ skip1519:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z21
 
-skip1520:
+skip1416:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -21179,22 +21179,22 @@ skip1520:
 	VMOVUPS Z20, 64(SI)
 	VMOVUPS Z21, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1521
+	JLE     last1417
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1511
+	JMP     tile1408
 
-last1521:
+last1417:
 	VZEROUPPER
 	RET
 
 body22:
 	// 7 rows, 3 vectors of 64 bytes
-tile1522:
+tile1418:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -21229,27 +21229,27 @@ tile1522:
 	MOVQ   $0x00000007, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1527
+	JZ     done1423
 	SUBQ   $+56, AX
-	JGE    main1524
+	JGE    main1420
 
-early1523:
+early1419:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1523
+	JL         early1419
 
-main1524:
+main1420:
 	TESTQ AX, AX
-	JZ    row1526
+	JZ    row1422
 
-run1525:
+run1421:
 	PCALIGN $0x20
 
-loop1529:
+loop1424:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -21433,25 +21433,25 @@ loop1529:
 	ADDQ CX, R8
 	ADDQ CX, R9
 	DECQ AX
-	JNZ  loop1529
+	JNZ  loop1424
 
-row1526:
+row1422:
 	TESTQ      R11, R11
-	JZ         done1527
+	JZ         done1423
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1525
+	JMP        run1421
 
-done1527:
+done1423:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1530
+	JZ           skip1425
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -21475,9 +21475,9 @@ done1527:
 	VMULPS       Z0, Z23, Z23
 	VMULPS       Z0, Z24, Z24
 
-skip1530:
+skip1425:
 	TESTQ        $0x00000002, AX
-	JZ           skip1531
+	JZ           skip1426
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -21529,7 +21529,7 @@ skip1530:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z24
 
-skip1531:
+skip1426:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -21559,22 +21559,22 @@ skip1531:
 	VMOVUPS Z23, 64(SI)
 	VMOVUPS Z24, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1532
+	JLE     last1427
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1522
+	JMP     tile1418
 
-last1532:
+last1427:
 	VZEROUPPER
 	RET
 
 body23:
 	// 8 rows, 3 vectors of 64 bytes
-tile1533:
+tile1428:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -21614,25 +21614,25 @@ tile1533:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1538
+	JZ     done1433
 	SUBQ   $+64, AX
-	JGE    main1535
+	JGE    main1430
 
-early1534:
+early1429:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1534
+	JL         early1429
 
-main1535:
+main1430:
 	TESTQ AX, AX
-	JZ    row1537
+	JZ    row1432
 
-run1536:
-steps1539:
+run1431:
+steps1434:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -21640,7 +21640,7 @@ steps1539:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop1540:
+loop1435:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -21851,41 +21851,41 @@ loop1540:
 	PREFETCHT1 (R13)
 	ADDQ       R15, R13
 	DECQ       R14
-	JNZ        loop1540
+	JNZ        loop1435
 	CMPQ       152(R12), $0x00
-	JNE        same1541
+	JNE        same1436
 	ADDQ       136(R12), R13
 	MOVQ       128(R12), R14
 	MOVQ       R14, 152(R12)
 	DECQ       144(R12)
-	JNZ        same1541
+	JNZ        same1436
 	MOVQ       R12, R13
 	XORQ       R15, R15
 	MOVQ       $+1073741824, 152(R12)
 
-same1541:
+same1436:
 	TESTQ AX, AX
-	JNZ   steps1539
+	JNZ   steps1434
 
-row1537:
+row1432:
 	TESTQ      R11, R11
-	JZ         done1538
+	JZ         done1433
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1536
+	JMP        run1431
 
-done1538:
+done1433:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1542
+	JZ           skip1437
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -21912,9 +21912,9 @@ done1538:
 	VMULPS       Z0, Z26, Z26
 	VMULPS       Z0, Z27, Z27
 
-skip1542:
+skip1437:
 	TESTQ        $0x00000002, AX
-	JZ           skip1543
+	JZ           skip1438
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -21973,7 +21973,7 @@ skip1542:
 	VMOVUPS.Z    128(SI), K1, Z1
 	VFMADD231PS  Z1, Z0, Z27
 
-skip1543:
+skip1438:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -22007,22 +22007,22 @@ skip1543:
 	VMOVUPS Z26, 64(SI)
 	VMOVUPS Z27, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1544
+	JLE     last1439
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1533
+	JMP     tile1428
 
-last1544:
+last1439:
 	VZEROUPPER
 	RET
 
 body24:
 	// 1 rows, 1 vectors of 32 bytes
-tile1545:
+tile1440:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -22033,25 +22033,25 @@ tile1545:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1550
+	JZ     done1445
 	SUBQ   $+8, AX
-	JGE    main1547
+	JGE    main1442
 
-early1546:
+early1441:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1546
+	JL         early1441
 
-main1547:
+main1442:
 	TESTQ AX, AX
-	JZ    row1549
+	JZ    row1444
 
-run1548:
+run1443:
 	PCALIGN $0x20
 
-loop1552:
+loop1446:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -22065,54 +22065,54 @@ loop1552:
 	BYTE $0xe0
 	ADDQ CX, SI
 	DECQ AX
-	JNZ  loop1552
+	JNZ  loop1446
 
-row1549:
+row1444:
 	TESTQ      R11, R11
-	JZ         done1550
+	JZ         done1445
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1548
+	JMP        run1443
 
-done1550:
+done1445:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1553
+	JZ           skip1447
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 
-skip1553:
+skip1447:
 	TESTQ        $0x00000002, AX
-	JZ           skip1554
+	JZ           skip1448
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y4
 
-skip1554:
+skip1448:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1555
+	JLE     last1449
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1545
+	JMP     tile1440
 
-last1555:
+last1449:
 	VZEROUPPER
 	RET
 
 body25:
 	// 2 rows, 1 vectors of 32 bytes
-tile1556:
+tile1450:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -22124,25 +22124,25 @@ tile1556:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1561
+	JZ     done1455
 	SUBQ   $+16, AX
-	JGE    main1558
+	JGE    main1452
 
-early1557:
+early1451:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1557
+	JL         early1451
 
-main1558:
+main1452:
 	TESTQ AX, AX
-	JZ    row1560
+	JZ    row1454
 
-run1559:
+run1453:
 	PCALIGN $0x20
 
-loop1563:
+loop1456:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -22165,30 +22165,30 @@ loop1563:
 	BYTE $0xe8
 	ADDQ CX, SI
 	DECQ AX
-	JNZ  loop1563
+	JNZ  loop1456
 
-row1560:
+row1454:
 	TESTQ      R11, R11
-	JZ         done1561
+	JZ         done1455
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1559
+	JMP        run1453
 
-done1561:
+done1455:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1564
+	JZ           skip1457
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 
-skip1564:
+skip1457:
 	TESTQ        $0x00000002, AX
-	JZ           skip1565
+	JZ           skip1458
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -22197,28 +22197,28 @@ skip1564:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y5
 
-skip1565:
+skip1458:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
 	VMOVUPS Y5, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1566
+	JLE     last1459
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1556
+	JMP     tile1450
 
-last1566:
+last1459:
 	VZEROUPPER
 	RET
 
 body26:
 	// 3 rows, 1 vectors of 32 bytes
-tile1567:
+tile1460:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -22231,25 +22231,25 @@ tile1567:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1572
+	JZ     done1465
 	SUBQ   $+24, AX
-	JGE    main1569
+	JGE    main1462
 
-early1568:
+early1461:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1568
+	JL         early1461
 
-main1569:
+main1462:
 	TESTQ AX, AX
-	JZ    row1571
+	JZ    row1464
 
-run1570:
+run1463:
 	PCALIGN $0x20
 
-loop1574:
+loop1466:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -22281,31 +22281,31 @@ loop1574:
 	BYTE $0xf0
 	ADDQ CX, SI
 	DECQ AX
-	JNZ  loop1574
+	JNZ  loop1466
 
-row1571:
+row1464:
 	TESTQ      R11, R11
-	JZ         done1572
+	JZ         done1465
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1570
+	JMP        run1463
 
-done1572:
+done1465:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1575
+	JZ           skip1467
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y0, Y6, Y6
 
-skip1575:
+skip1467:
 	TESTQ        $0x00000002, AX
-	JZ           skip1576
+	JZ           skip1468
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -22317,7 +22317,7 @@ skip1575:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y6
 
-skip1576:
+skip1468:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -22325,22 +22325,22 @@ skip1576:
 	ADDQ    DX, SI
 	VMOVUPS Y6, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1577
+	JLE     last1469
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1567
+	JMP     tile1460
 
-last1577:
+last1469:
 	VZEROUPPER
 	RET
 
 body27:
 	// 4 rows, 1 vectors of 32 bytes
-tile1578:
+tile1470:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -22356,25 +22356,25 @@ tile1578:
 	MOVQ   $0x00000004, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1583
+	JZ     done1475
 	SUBQ   $+32, AX
-	JGE    main1580
+	JGE    main1472
 
-early1579:
+early1471:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1579
+	JL         early1471
 
-main1580:
+main1472:
 	TESTQ AX, AX
-	JZ    row1582
+	JZ    row1474
 
-run1581:
+run1473:
 	PCALIGN $0x20
 
-loop1585:
+loop1476:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -22416,32 +22416,32 @@ loop1585:
 	ADDQ CX, SI
 	ADDQ CX, R8
 	DECQ AX
-	JNZ  loop1585
+	JNZ  loop1476
 
-row1582:
+row1474:
 	TESTQ      R11, R11
-	JZ         done1583
+	JZ         done1475
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1581
+	JMP        run1473
 
-done1583:
+done1475:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1586
+	JZ           skip1477
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y0, Y6, Y6
 	VMULPS       Y0, Y7, Y7
 
-skip1586:
+skip1477:
 	TESTQ        $0x00000002, AX
-	JZ           skip1587
+	JZ           skip1478
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -22456,7 +22456,7 @@ skip1586:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y7
 
-skip1587:
+skip1478:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -22466,22 +22466,22 @@ skip1587:
 	ADDQ    DX, SI
 	VMOVUPS Y7, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1588
+	JLE     last1479
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1578
+	JMP     tile1470
 
-last1588:
+last1479:
 	VZEROUPPER
 	RET
 
 body28:
 	// 5 rows, 1 vectors of 32 bytes
-tile1589:
+tile1480:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -22498,25 +22498,25 @@ tile1589:
 	MOVQ   $0x00000005, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1594
+	JZ     done1485
 	SUBQ   $+40, AX
-	JGE    main1591
+	JGE    main1482
 
-early1590:
+early1481:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1590
+	JL         early1481
 
-main1591:
+main1482:
 	TESTQ AX, AX
-	JZ    row1593
+	JZ    row1484
 
-run1592:
+run1483:
 	PCALIGN $0x20
 
-loop1596:
+loop1486:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -22567,23 +22567,23 @@ loop1596:
 	ADDQ CX, SI
 	ADDQ CX, R8
 	DECQ AX
-	JNZ  loop1596
+	JNZ  loop1486
 
-row1593:
+row1484:
 	TESTQ      R11, R11
-	JZ         done1594
+	JZ         done1485
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1592
+	JMP        run1483
 
-done1594:
+done1485:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1597
+	JZ           skip1487
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -22591,9 +22591,9 @@ done1594:
 	VMULPS       Y0, Y7, Y7
 	VMULPS       Y0, Y8, Y8
 
-skip1597:
+skip1487:
 	TESTQ        $0x00000002, AX
-	JZ           skip1598
+	JZ           skip1488
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -22611,7 +22611,7 @@ skip1597:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y8
 
-skip1598:
+skip1488:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -22623,22 +22623,22 @@ skip1598:
 	ADDQ    DX, SI
 	VMOVUPS Y8, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1599
+	JLE     last1489
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1589
+	JMP     tile1480
 
-last1599:
+last1489:
 	VZEROUPPER
 	RET
 
 body29:
 	// 6 rows, 1 vectors of 32 bytes
-tile1600:
+tile1490:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -22656,25 +22656,25 @@ tile1600:
 	MOVQ   $0x00000006, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1605
+	JZ     done1495
 	SUBQ   $+48, AX
-	JGE    main1602
+	JGE    main1492
 
-early1601:
+early1491:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1601
+	JL         early1491
 
-main1602:
+main1492:
 	TESTQ AX, AX
-	JZ    row1604
+	JZ    row1494
 
-run1603:
+run1493:
 	PCALIGN $0x20
 
-loop1607:
+loop1496:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -22734,23 +22734,23 @@ loop1607:
 	ADDQ CX, SI
 	ADDQ CX, R8
 	DECQ AX
-	JNZ  loop1607
+	JNZ  loop1496
 
-row1604:
+row1494:
 	TESTQ      R11, R11
-	JZ         done1605
+	JZ         done1495
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1603
+	JMP        run1493
 
-done1605:
+done1495:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1608
+	JZ           skip1497
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -22759,9 +22759,9 @@ done1605:
 	VMULPS       Y0, Y8, Y8
 	VMULPS       Y0, Y9, Y9
 
-skip1608:
+skip1497:
 	TESTQ        $0x00000002, AX
-	JZ           skip1609
+	JZ           skip1498
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -22782,7 +22782,7 @@ skip1608:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y9
 
-skip1609:
+skip1498:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -22796,22 +22796,22 @@ skip1609:
 	ADDQ    DX, SI
 	VMOVUPS Y9, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1610
+	JLE     last1499
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1600
+	JMP     tile1490
 
-last1610:
+last1499:
 	VZEROUPPER
 	RET
 
 body30:
 	// 7 rows, 1 vectors of 32 bytes
-tile1611:
+tile1500:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -22832,25 +22832,25 @@ tile1611:
 	MOVQ   $0x00000007, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1616
+	JZ     done1505
 	SUBQ   $+56, AX
-	JGE    main1613
+	JGE    main1502
 
-early1612:
+early1501:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1612
+	JL         early1501
 
-main1613:
+main1502:
 	TESTQ AX, AX
-	JZ    row1615
+	JZ    row1504
 
-run1614:
+run1503:
 	PCALIGN $0x20
 
-loop1618:
+loop1506:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -22920,23 +22920,23 @@ loop1618:
 	ADDQ CX, R8
 	ADDQ CX, R9
 	DECQ AX
-	JNZ  loop1618
+	JNZ  loop1506
 
-row1615:
+row1504:
 	TESTQ      R11, R11
-	JZ         done1616
+	JZ         done1505
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1614
+	JMP        run1503
 
-done1616:
+done1505:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1619
+	JZ           skip1507
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -22946,9 +22946,9 @@ done1616:
 	VMULPS       Y0, Y9, Y9
 	VMULPS       Y0, Y10, Y10
 
-skip1619:
+skip1507:
 	TESTQ        $0x00000002, AX
-	JZ           skip1620
+	JZ           skip1508
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -22972,7 +22972,7 @@ skip1619:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y10
 
-skip1620:
+skip1508:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -22988,22 +22988,22 @@ skip1620:
 	ADDQ    DX, SI
 	VMOVUPS Y10, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1621
+	JLE     last1509
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1611
+	JMP     tile1500
 
-last1621:
+last1509:
 	VZEROUPPER
 	RET
 
 body31:
 	// 8 rows, 1 vectors of 32 bytes
-tile1622:
+tile1510:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -23027,23 +23027,23 @@ tile1622:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done1627
+	JZ     done1515
 	SUBQ   $+64, AX
-	JGE    main1624
+	JGE    main1512
 
-early1623:
+early1511:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1623
+	JL         early1511
 
-main1624:
+main1512:
 	TESTQ AX, AX
-	JZ    row1626
+	JZ    row1514
 
-run1625:
-steps1628:
+run1513:
+steps1516:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -23051,7 +23051,7 @@ steps1628:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop1629:
+loop1517:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -23132,39 +23132,39 @@ loop1629:
 	PREFETCHT1 (R13)
 	ADDQ       R15, R13
 	DECQ       R14
-	JNZ        loop1629
+	JNZ        loop1517
 	CMPQ       152(R12), $0x00
-	JNE        same1630
+	JNE        same1518
 	ADDQ       136(R12), R13
 	MOVQ       128(R12), R14
 	MOVQ       R14, 152(R12)
 	DECQ       144(R12)
-	JNZ        same1630
+	JNZ        same1518
 	MOVQ       R12, R13
 	XORQ       R15, R15
 	MOVQ       $+1073741824, 152(R12)
 
-same1630:
+same1518:
 	TESTQ AX, AX
-	JNZ   steps1628
+	JNZ   steps1516
 
-row1626:
+row1514:
 	TESTQ      R11, R11
-	JZ         done1627
+	JZ         done1515
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1625
+	JMP        run1513
 
-done1627:
+done1515:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1631
+	JZ           skip1519
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -23175,9 +23175,9 @@ done1627:
 	VMULPS       Y0, Y10, Y10
 	VMULPS       Y0, Y11, Y11
 
-skip1631:
+skip1519:
 	TESTQ        $0x00000002, AX
-	JZ           skip1632
+	JZ           skip1520
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -23204,7 +23204,7 @@ skip1631:
 	VMOVUPS.Z    (SI), K1, Y1
 	VFMADD231PS  Y1, Y0, Y11
 
-skip1632:
+skip1520:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -23222,16 +23222,16 @@ skip1632:
 	ADDQ    DX, SI
 	VMOVUPS Y11, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1633
+	JLE     last1521
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile1622
+	JMP     tile1510
 
-last1633:
+last1521:
 	VZEROUPPER
 	RET
 
@@ -23242,165 +23242,165 @@ TEXT ·tileVNNIAVX512(SB), NOSPLIT, $0-8
 	KMOVQ 176(R12), K1
 	MOVQ  168(R12), AX
 	CMPQ  AX, $0x10
-	JGE   from1634
+	JGE   from1522
 	CMPQ  AX, $0x08
-	JGE   from1635
+	JGE   from1523
 	CMPQ  AX, $0x04
-	JGE   from1636
+	JGE   from1524
 	CMPQ  AX, $0x02
-	JGE   from1637
+	JGE   from1525
 	CMPQ  AX, $0x01
-	JGE   from1638
+	JGE   from1526
 	JMP   body0
 
-from1638:
+from1526:
 	JMP body1
 
-from1637:
+from1525:
 	CMPQ AX, $0x03
-	JGE  from1639
+	JGE  from1527
 	JMP  body2
 
-from1639:
+from1527:
 	JMP body3
 
-from1636:
+from1524:
 	CMPQ AX, $0x06
-	JGE  from1640
+	JGE  from1528
 	CMPQ AX, $0x05
-	JGE  from1641
+	JGE  from1529
 	JMP  body4
 
-from1641:
+from1529:
 	JMP body5
 
-from1640:
+from1528:
 	CMPQ AX, $0x07
-	JGE  from1642
+	JGE  from1530
 	JMP  body6
 
-from1642:
+from1530:
 	JMP body7
 
-from1635:
+from1523:
 	CMPQ AX, $0x0c
-	JGE  from1643
+	JGE  from1531
 	CMPQ AX, $0x0a
-	JGE  from1644
+	JGE  from1532
 	CMPQ AX, $0x09
-	JGE  from1645
+	JGE  from1533
 	JMP  body8
 
-from1645:
+from1533:
 	JMP body9
 
-from1644:
+from1532:
 	CMPQ AX, $0x0b
-	JGE  from1646
+	JGE  from1534
 	JMP  body10
 
-from1646:
+from1534:
 	JMP body11
 
-from1643:
+from1531:
 	CMPQ AX, $0x0e
-	JGE  from1647
+	JGE  from1535
 	CMPQ AX, $0x0d
-	JGE  from1648
+	JGE  from1536
 	JMP  body12
 
-from1648:
+from1536:
 	JMP body13
 
-from1647:
+from1535:
 	CMPQ AX, $0x0f
-	JGE  from1649
+	JGE  from1537
 	JMP  body14
 
-from1649:
+from1537:
 	JMP body15
 
-from1634:
+from1522:
 	CMPQ AX, $0x18
-	JGE  from1650
+	JGE  from1538
 	CMPQ AX, $0x14
-	JGE  from1651
+	JGE  from1539
 	CMPQ AX, $0x12
-	JGE  from1652
+	JGE  from1540
 	CMPQ AX, $0x11
-	JGE  from1653
+	JGE  from1541
 	JMP  body16
 
-from1653:
+from1541:
 	JMP body17
 
-from1652:
+from1540:
 	CMPQ AX, $0x13
-	JGE  from1654
+	JGE  from1542
 	JMP  body18
 
-from1654:
+from1542:
 	JMP body19
 
-from1651:
+from1539:
 	CMPQ AX, $0x16
-	JGE  from1655
+	JGE  from1543
 	CMPQ AX, $0x15
-	JGE  from1656
+	JGE  from1544
 	JMP  body20
 
-from1656:
+from1544:
 	JMP body21
 
-from1655:
+from1543:
 	CMPQ AX, $0x17
-	JGE  from1657
+	JGE  from1545
 	JMP  body22
 
-from1657:
+from1545:
 	JMP body23
 
-from1650:
+from1538:
 	CMPQ AX, $0x1c
-	JGE  from1658
+	JGE  from1546
 	CMPQ AX, $0x1a
-	JGE  from1659
+	JGE  from1547
 	CMPQ AX, $0x19
-	JGE  from1660
+	JGE  from1548
 	JMP  body24
 
-from1660:
+from1548:
 	JMP body25
 
-from1659:
+from1547:
 	CMPQ AX, $0x1b
-	JGE  from1661
+	JGE  from1549
 	JMP  body26
 
-from1661:
+from1549:
 	JMP body27
 
-from1658:
+from1546:
 	CMPQ AX, $0x1e
-	JGE  from1662
+	JGE  from1550
 	CMPQ AX, $0x1d
-	JGE  from1663
+	JGE  from1551
 	JMP  body28
 
-from1663:
+from1551:
 	JMP body29
 
-from1662:
+from1550:
 	CMPQ AX, $0x1f
-	JGE  from1664
+	JGE  from1552
 	JMP  body30
 
-from1664:
+from1552:
 	JMP body31
 
 body0:
 	// 1 rows, 1 vectors of 64 bytes
-tile1665:
+tile1553:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -23409,77 +23409,77 @@ tile1665:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1671
+	JZ           zero1559
 	VMOVUPS      (R13), Z4
-	JMP          ready1672
+	JMP          ready1560
 
-zero1671:
+zero1559:
 	VXORPS Y4, Y4, Y4
 
-ready1672:
+ready1560:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000001, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1670
+	JZ    done1558
 	SUBQ  $+8, AX
-	JGE   main1667
+	JGE   main1555
 
-early1666:
+early1554:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1666
+	JL         early1554
 
-main1667:
+main1555:
 	TESTQ AX, AX
-	JZ    row1669
+	JZ    row1557
 
-run1668:
+run1556:
 	PCALIGN $0x20
 
-loop1674:
+loop1561:
 	VMOVUPS     (DI), Z0
 	ADDQ        BX, DI
 	VPXORD.BCST (SI), Z29, Z3
 	VPDPBUSD    Z0, Z3, Z4
 	ADDQ        CX, SI
 	DECQ        AX
-	JNZ         loop1674
+	JNZ         loop1561
 
-row1669:
+row1557:
 	TESTQ      R11, R11
-	JZ         done1670
+	JZ         done1558
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1668
+	JMP        run1556
 
-done1670:
+done1558:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1675
+	JZ           skip1562
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 
-skip1675:
+skip1562:
 	TESTQ        $0x00000002, AX
-	JZ           skip1676
+	JZ           skip1563
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z4, Z4
 
-skip1676:
+skip1563:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1677
+	JLE     last1564
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -23488,15 +23488,15 @@ skip1676:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1665
+	JMP     tile1553
 
-last1677:
+last1564:
 	VZEROUPPER
 	RET
 
 body1:
 	// 2 rows, 1 vectors of 64 bytes
-tile1678:
+tile1565:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -23505,39 +23505,39 @@ tile1678:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1684
+	JZ           zero1571
 	VMOVUPS      (R13), Z4
 	VMOVUPS      (R13), Z5
-	JMP          ready1685
+	JMP          ready1572
 
-zero1684:
+zero1571:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready1685:
+ready1572:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000002, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1683
+	JZ    done1570
 	SUBQ  $+16, AX
-	JGE   main1680
+	JGE   main1567
 
-early1679:
+early1566:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1679
+	JL         early1566
 
-main1680:
+main1567:
 	TESTQ AX, AX
-	JZ    row1682
+	JZ    row1569
 
-run1681:
+run1568:
 	PCALIGN $0x20
 
-loop1687:
+loop1573:
 	VMOVUPS     (DI), Z0
 	ADDQ        BX, DI
 	VPXORD.BCST (SI), Z29, Z3
@@ -23546,30 +23546,30 @@ loop1687:
 	VPDPBUSD    Z0, Z3, Z5
 	ADDQ        CX, SI
 	DECQ        AX
-	JNZ         loop1687
+	JNZ         loop1573
 
-row1682:
+row1569:
 	TESTQ      R11, R11
-	JZ         done1683
+	JZ         done1570
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1681
+	JMP        run1568
 
-done1683:
+done1570:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1688
+	JZ           skip1574
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 
-skip1688:
+skip1574:
 	TESTQ        $0x00000002, AX
-	JZ           skip1689
+	JZ           skip1575
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -23580,13 +23580,13 @@ skip1688:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z5, Z5
 
-skip1689:
+skip1575:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
 	VMOVUPS Z5, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1690
+	JLE     last1576
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -23595,15 +23595,15 @@ skip1689:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1678
+	JMP     tile1565
 
-last1690:
+last1576:
 	VZEROUPPER
 	RET
 
 body2:
 	// 3 rows, 1 vectors of 64 bytes
-tile1691:
+tile1577:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -23612,41 +23612,41 @@ tile1691:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1697
+	JZ           zero1583
 	VMOVUPS      (R13), Z4
 	VMOVUPS      (R13), Z5
 	VMOVUPS      (R13), Z6
-	JMP          ready1698
+	JMP          ready1584
 
-zero1697:
+zero1583:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready1698:
+ready1584:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000003, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1696
+	JZ    done1582
 	SUBQ  $+24, AX
-	JGE   main1693
+	JGE   main1579
 
-early1692:
+early1578:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1692
+	JL         early1578
 
-main1693:
+main1579:
 	TESTQ AX, AX
-	JZ    row1695
+	JZ    row1581
 
-run1694:
+run1580:
 	PCALIGN $0x20
 
-loop1700:
+loop1585:
 	VMOVUPS     (DI), Z0
 	ADDQ        BX, DI
 	VPXORD.BCST (SI), Z29, Z3
@@ -23657,31 +23657,31 @@ loop1700:
 	VPDPBUSD    Z0, Z3, Z6
 	ADDQ        CX, SI
 	DECQ        AX
-	JNZ         loop1700
+	JNZ         loop1585
 
-row1695:
+row1581:
 	TESTQ      R11, R11
-	JZ         done1696
+	JZ         done1582
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1694
+	JMP        run1580
 
-done1696:
+done1582:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1701
+	JZ           skip1586
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 	VPMULLD      Z0, Z6, Z6
 
-skip1701:
+skip1586:
 	TESTQ        $0x00000002, AX
-	JZ           skip1702
+	JZ           skip1587
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -23696,7 +23696,7 @@ skip1701:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z6, Z6
 
-skip1702:
+skip1587:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -23704,7 +23704,7 @@ skip1702:
 	ADDQ    DX, SI
 	VMOVUPS Z6, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1703
+	JLE     last1588
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -23713,15 +23713,15 @@ skip1702:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1691
+	JMP     tile1577
 
-last1703:
+last1588:
 	VZEROUPPER
 	RET
 
 body3:
 	// 4 rows, 1 vectors of 64 bytes
-tile1704:
+tile1589:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -23732,43 +23732,43 @@ tile1704:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1710
+	JZ           zero1595
 	VMOVUPS      (R13), Z4
 	VMOVUPS      (R13), Z5
 	VMOVUPS      (R13), Z6
 	VMOVUPS      (R13), Z7
-	JMP          ready1711
+	JMP          ready1596
 
-zero1710:
+zero1595:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready1711:
+ready1596:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000004, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1709
+	JZ    done1594
 	SUBQ  $+32, AX
-	JGE   main1706
+	JGE   main1591
 
-early1705:
+early1590:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1705
+	JL         early1590
 
-main1706:
+main1591:
 	TESTQ AX, AX
-	JZ    row1708
+	JZ    row1593
 
-run1707:
+run1592:
 	PCALIGN $0x20
 
-loop1713:
+loop1597:
 	VMOVUPS     (DI), Z0
 	ADDQ        BX, DI
 	VPXORD.BCST (SI), Z29, Z3
@@ -23782,32 +23782,32 @@ loop1713:
 	ADDQ        CX, SI
 	ADDQ        CX, R8
 	DECQ        AX
-	JNZ         loop1713
+	JNZ         loop1597
 
-row1708:
+row1593:
 	TESTQ      R11, R11
-	JZ         done1709
+	JZ         done1594
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1707
+	JMP        run1592
 
-done1709:
+done1594:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1714
+	JZ           skip1598
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 	VPMULLD      Z0, Z6, Z6
 	VPMULLD      Z0, Z7, Z7
 
-skip1714:
+skip1598:
 	TESTQ        $0x00000002, AX
-	JZ           skip1715
+	JZ           skip1599
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -23826,7 +23826,7 @@ skip1714:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z7, Z7
 
-skip1715:
+skip1599:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -23836,7 +23836,7 @@ skip1715:
 	ADDQ    DX, SI
 	VMOVUPS Z7, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1716
+	JLE     last1600
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -23845,15 +23845,15 @@ skip1715:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1704
+	JMP     tile1589
 
-last1716:
+last1600:
 	VZEROUPPER
 	RET
 
 body4:
 	// 5 rows, 1 vectors of 64 bytes
-tile1717:
+tile1601:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -23864,45 +23864,45 @@ tile1717:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1723
+	JZ           zero1607
 	VMOVUPS      (R13), Z4
 	VMOVUPS      (R13), Z5
 	VMOVUPS      (R13), Z6
 	VMOVUPS      (R13), Z7
 	VMOVUPS      (R13), Z8
-	JMP          ready1724
+	JMP          ready1608
 
-zero1723:
+zero1607:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-ready1724:
+ready1608:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000005, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1722
+	JZ    done1606
 	SUBQ  $+40, AX
-	JGE   main1719
+	JGE   main1603
 
-early1718:
+early1602:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1718
+	JL         early1602
 
-main1719:
+main1603:
 	TESTQ AX, AX
-	JZ    row1721
+	JZ    row1605
 
-run1720:
+run1604:
 	PCALIGN $0x20
 
-loop1726:
+loop1609:
 	VMOVUPS     (DI), Z0
 	ADDQ        BX, DI
 	VPXORD.BCST (SI), Z29, Z3
@@ -23918,23 +23918,23 @@ loop1726:
 	ADDQ        CX, SI
 	ADDQ        CX, R8
 	DECQ        AX
-	JNZ         loop1726
+	JNZ         loop1609
 
-row1721:
+row1605:
 	TESTQ      R11, R11
-	JZ         done1722
+	JZ         done1606
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1720
+	JMP        run1604
 
-done1722:
+done1606:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1727
+	JZ           skip1610
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -23942,9 +23942,9 @@ done1722:
 	VPMULLD      Z0, Z7, Z7
 	VPMULLD      Z0, Z8, Z8
 
-skip1727:
+skip1610:
 	TESTQ        $0x00000002, AX
-	JZ           skip1728
+	JZ           skip1611
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -23967,7 +23967,7 @@ skip1727:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z8, Z8
 
-skip1728:
+skip1611:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -23979,7 +23979,7 @@ skip1728:
 	ADDQ    DX, SI
 	VMOVUPS Z8, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1729
+	JLE     last1612
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -23988,15 +23988,15 @@ skip1728:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1717
+	JMP     tile1601
 
-last1729:
+last1612:
 	VZEROUPPER
 	RET
 
 body5:
 	// 6 rows, 1 vectors of 64 bytes
-tile1730:
+tile1613:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -24007,16 +24007,16 @@ tile1730:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1736
+	JZ           zero1619
 	VMOVUPS      (R13), Z4
 	VMOVUPS      (R13), Z5
 	VMOVUPS      (R13), Z6
 	VMOVUPS      (R13), Z7
 	VMOVUPS      (R13), Z8
 	VMOVUPS      (R13), Z9
-	JMP          ready1737
+	JMP          ready1620
 
-zero1736:
+zero1619:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -24024,30 +24024,30 @@ zero1736:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready1737:
+ready1620:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000006, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1735
+	JZ    done1618
 	SUBQ  $+48, AX
-	JGE   main1732
+	JGE   main1615
 
-early1731:
+early1614:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1731
+	JL         early1614
 
-main1732:
+main1615:
 	TESTQ AX, AX
-	JZ    row1734
+	JZ    row1617
 
-run1733:
+run1616:
 	PCALIGN $0x20
 
-loop1739:
+loop1621:
 	VMOVUPS     (DI), Z0
 	ADDQ        BX, DI
 	VPXORD.BCST (SI), Z29, Z3
@@ -24065,23 +24065,23 @@ loop1739:
 	ADDQ        CX, SI
 	ADDQ        CX, R8
 	DECQ        AX
-	JNZ         loop1739
+	JNZ         loop1621
 
-row1734:
+row1617:
 	TESTQ      R11, R11
-	JZ         done1735
+	JZ         done1618
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1733
+	JMP        run1616
 
-done1735:
+done1618:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1740
+	JZ           skip1622
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -24090,9 +24090,9 @@ done1735:
 	VPMULLD      Z0, Z8, Z8
 	VPMULLD      Z0, Z9, Z9
 
-skip1740:
+skip1622:
 	TESTQ        $0x00000002, AX
-	JZ           skip1741
+	JZ           skip1623
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -24119,7 +24119,7 @@ skip1740:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z9, Z9
 
-skip1741:
+skip1623:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -24133,7 +24133,7 @@ skip1741:
 	ADDQ    DX, SI
 	VMOVUPS Z9, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1742
+	JLE     last1624
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -24142,15 +24142,15 @@ skip1741:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1730
+	JMP     tile1613
 
-last1742:
+last1624:
 	VZEROUPPER
 	RET
 
 body6:
 	// 7 rows, 1 vectors of 64 bytes
-tile1743:
+tile1625:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -24163,7 +24163,7 @@ tile1743:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1749
+	JZ           zero1631
 	VMOVUPS      (R13), Z4
 	VMOVUPS      (R13), Z5
 	VMOVUPS      (R13), Z6
@@ -24171,9 +24171,9 @@ tile1743:
 	VMOVUPS      (R13), Z8
 	VMOVUPS      (R13), Z9
 	VMOVUPS      (R13), Z10
-	JMP          ready1750
+	JMP          ready1632
 
-zero1749:
+zero1631:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -24182,30 +24182,30 @@ zero1749:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 
-ready1750:
+ready1632:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000007, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1748
+	JZ    done1630
 	SUBQ  $+56, AX
-	JGE   main1745
+	JGE   main1627
 
-early1744:
+early1626:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1744
+	JL         early1626
 
-main1745:
+main1627:
 	TESTQ AX, AX
-	JZ    row1747
+	JZ    row1629
 
-run1746:
+run1628:
 	PCALIGN $0x20
 
-loop1752:
+loop1633:
 	VMOVUPS     (DI), Z0
 	ADDQ        BX, DI
 	VPXORD.BCST (SI), Z29, Z3
@@ -24226,23 +24226,23 @@ loop1752:
 	ADDQ        CX, R8
 	ADDQ        CX, R9
 	DECQ        AX
-	JNZ         loop1752
+	JNZ         loop1633
 
-row1747:
+row1629:
 	TESTQ      R11, R11
-	JZ         done1748
+	JZ         done1630
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1746
+	JMP        run1628
 
-done1748:
+done1630:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1753
+	JZ           skip1634
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -24252,9 +24252,9 @@ done1748:
 	VPMULLD      Z0, Z9, Z9
 	VPMULLD      Z0, Z10, Z10
 
-skip1753:
+skip1634:
 	TESTQ        $0x00000002, AX
-	JZ           skip1754
+	JZ           skip1635
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -24285,7 +24285,7 @@ skip1753:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z10, Z10
 
-skip1754:
+skip1635:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -24301,7 +24301,7 @@ skip1754:
 	ADDQ    DX, SI
 	VMOVUPS Z10, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1755
+	JLE     last1636
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -24310,15 +24310,15 @@ skip1754:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1743
+	JMP     tile1625
 
-last1755:
+last1636:
 	VZEROUPPER
 	RET
 
 body7:
 	// 8 rows, 1 vectors of 64 bytes
-tile1756:
+tile1637:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -24331,7 +24331,7 @@ tile1756:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1762
+	JZ           zero1643
 	VMOVUPS      (R13), Z4
 	VMOVUPS      (R13), Z5
 	VMOVUPS      (R13), Z6
@@ -24340,9 +24340,9 @@ tile1756:
 	VMOVUPS      (R13), Z9
 	VMOVUPS      (R13), Z10
 	VMOVUPS      (R13), Z11
-	JMP          ready1763
+	JMP          ready1644
 
-zero1762:
+zero1643:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -24352,30 +24352,30 @@ zero1762:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready1763:
+ready1644:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000008, R11
 	MOVQ  120(R12), R13
 	MOVQ  160(R12), R15
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1761
+	JZ    done1642
 	SUBQ  $+64, AX
-	JGE   main1758
+	JGE   main1639
 
-early1757:
+early1638:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1757
+	JL         early1638
 
-main1758:
+main1639:
 	TESTQ AX, AX
-	JZ    row1760
+	JZ    row1641
 
-run1759:
-steps1764:
+run1640:
+steps1645:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -24383,7 +24383,7 @@ steps1764:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop1765:
+loop1646:
 	VMOVUPS     (DI), Z0
 	ADDQ        BX, DI
 	VPXORD.BCST (SI), Z29, Z3
@@ -24408,39 +24408,39 @@ loop1765:
 	PREFETCHT1  (R13)
 	ADDQ        R15, R13
 	DECQ        R14
-	JNZ         loop1765
+	JNZ         loop1646
 	CMPQ        152(R12), $0x00
-	JNE         same1766
+	JNE         same1647
 	ADDQ        136(R12), R13
 	MOVQ        128(R12), R14
 	MOVQ        R14, 152(R12)
 	DECQ        144(R12)
-	JNZ         same1766
+	JNZ         same1647
 	MOVQ        R12, R13
 	XORQ        R15, R15
 	MOVQ        $+1073741824, 152(R12)
 
-same1766:
+same1647:
 	TESTQ AX, AX
-	JNZ   steps1764
+	JNZ   steps1645
 
-row1760:
+row1641:
 	TESTQ      R11, R11
-	JZ         done1761
+	JZ         done1642
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1759
+	JMP        run1640
 
-done1761:
+done1642:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1767
+	JZ           skip1648
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -24451,9 +24451,9 @@ done1761:
 	VPMULLD      Z0, Z10, Z10
 	VPMULLD      Z0, Z11, Z11
 
-skip1767:
+skip1648:
 	TESTQ        $0x00000002, AX
-	JZ           skip1768
+	JZ           skip1649
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -24488,7 +24488,7 @@ skip1767:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z11, Z11
 
-skip1768:
+skip1649:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -24506,7 +24506,7 @@ skip1768:
 	ADDQ    DX, SI
 	VMOVUPS Z11, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1769
+	JLE     last1650
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -24515,15 +24515,15 @@ skip1768:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1756
+	JMP     tile1637
 
-last1769:
+last1650:
 	VZEROUPPER
 	RET
 
 body8:
 	// 1 rows, 2 vectors of 64 bytes
-tile1770:
+tile1651:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -24532,40 +24532,40 @@ tile1770:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1776
+	JZ           zero1657
 	VMOVUPS      (R13), Z4
 	VMOVUPS      64(R13), Z5
-	JMP          ready1777
+	JMP          ready1658
 
-zero1776:
+zero1657:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready1777:
+ready1658:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000001, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1775
+	JZ    done1656
 	SUBQ  $+8, AX
-	JGE   main1772
+	JGE   main1653
 
-early1771:
+early1652:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1771
+	JL         early1652
 
-main1772:
+main1653:
 	TESTQ AX, AX
-	JZ    row1774
+	JZ    row1655
 
-run1773:
+run1654:
 	PCALIGN $0x20
 
-loop1779:
+loop1659:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	ADDQ        BX, DI
@@ -24574,31 +24574,31 @@ loop1779:
 	VPDPBUSD    Z1, Z3, Z5
 	ADDQ        CX, SI
 	DECQ        AX
-	JNZ         loop1779
+	JNZ         loop1659
 
-row1774:
+row1655:
 	TESTQ      R11, R11
-	JZ         done1775
+	JZ         done1656
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1773
+	JMP        run1654
 
-done1775:
+done1656:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1780
+	JZ           skip1660
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 
-skip1780:
+skip1660:
 	TESTQ        $0x00000002, AX
-	JZ           skip1781
+	JZ           skip1661
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -24608,12 +24608,12 @@ skip1780:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z5, Z5
 
-skip1781:
+skip1661:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last1782
+	JLE     last1662
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -24622,15 +24622,15 @@ skip1781:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1770
+	JMP     tile1651
 
-last1782:
+last1662:
 	VZEROUPPER
 	RET
 
 body9:
 	// 2 rows, 2 vectors of 64 bytes
-tile1783:
+tile1663:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -24639,44 +24639,44 @@ tile1783:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1789
+	JZ           zero1669
 	VMOVUPS      (R13), Z4
 	VMOVUPS      64(R13), Z5
 	VMOVUPS      (R13), Z6
 	VMOVUPS      64(R13), Z7
-	JMP          ready1790
+	JMP          ready1670
 
-zero1789:
+zero1669:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready1790:
+ready1670:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000002, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1788
+	JZ    done1668
 	SUBQ  $+16, AX
-	JGE   main1785
+	JGE   main1665
 
-early1784:
+early1664:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1784
+	JL         early1664
 
-main1785:
+main1665:
 	TESTQ AX, AX
-	JZ    row1787
+	JZ    row1667
 
-run1786:
+run1666:
 	PCALIGN $0x20
 
-loop1792:
+loop1671:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	ADDQ        BX, DI
@@ -24688,33 +24688,33 @@ loop1792:
 	VPDPBUSD    Z1, Z3, Z7
 	ADDQ        CX, SI
 	DECQ        AX
-	JNZ         loop1792
+	JNZ         loop1671
 
-row1787:
+row1667:
 	TESTQ      R11, R11
-	JZ         done1788
+	JZ         done1668
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1786
+	JMP        run1666
 
-done1788:
+done1668:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1793
+	JZ           skip1672
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 	VPMULLD      Z0, Z6, Z6
 	VPMULLD      Z0, Z7, Z7
 
-skip1793:
+skip1672:
 	TESTQ        $0x00000002, AX
-	JZ           skip1794
+	JZ           skip1673
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -24731,7 +24731,7 @@ skip1793:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z7, Z7
 
-skip1794:
+skip1673:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -24739,7 +24739,7 @@ skip1794:
 	VMOVUPS Z6, (SI)
 	VMOVUPS Z7, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last1795
+	JLE     last1674
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -24748,15 +24748,15 @@ skip1794:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1783
+	JMP     tile1663
 
-last1795:
+last1674:
 	VZEROUPPER
 	RET
 
 body10:
 	// 3 rows, 2 vectors of 64 bytes
-tile1796:
+tile1675:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -24765,16 +24765,16 @@ tile1796:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1802
+	JZ           zero1681
 	VMOVUPS      (R13), Z4
 	VMOVUPS      64(R13), Z5
 	VMOVUPS      (R13), Z6
 	VMOVUPS      64(R13), Z7
 	VMOVUPS      (R13), Z8
 	VMOVUPS      64(R13), Z9
-	JMP          ready1803
+	JMP          ready1682
 
-zero1802:
+zero1681:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -24782,31 +24782,31 @@ zero1802:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready1803:
+ready1682:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000003, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1801
+	JZ    done1680
 	SUBQ  $+24, AX
-	JGE   main1798
+	JGE   main1677
 
-early1797:
+early1676:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1797
+	JL         early1676
 
-main1798:
+main1677:
 	TESTQ AX, AX
-	JZ    row1800
+	JZ    row1679
 
-run1799:
+run1678:
 	PCALIGN $0x20
 
-loop1805:
+loop1683:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	ADDQ        BX, DI
@@ -24821,24 +24821,24 @@ loop1805:
 	VPDPBUSD    Z1, Z3, Z9
 	ADDQ        CX, SI
 	DECQ        AX
-	JNZ         loop1805
+	JNZ         loop1683
 
-row1800:
+row1679:
 	TESTQ      R11, R11
-	JZ         done1801
+	JZ         done1680
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1799
+	JMP        run1678
 
-done1801:
+done1680:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1806
+	JZ           skip1684
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -24847,9 +24847,9 @@ done1801:
 	VPMULLD      Z0, Z8, Z8
 	VPMULLD      Z0, Z9, Z9
 
-skip1806:
+skip1684:
 	TESTQ        $0x00000002, AX
-	JZ           skip1807
+	JZ           skip1685
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -24873,7 +24873,7 @@ skip1806:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z9, Z9
 
-skip1807:
+skip1685:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -24884,7 +24884,7 @@ skip1807:
 	VMOVUPS Z8, (SI)
 	VMOVUPS Z9, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last1808
+	JLE     last1686
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -24893,15 +24893,15 @@ skip1807:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1796
+	JMP     tile1675
 
-last1808:
+last1686:
 	VZEROUPPER
 	RET
 
 body11:
 	// 4 rows, 2 vectors of 64 bytes
-tile1809:
+tile1687:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -24912,7 +24912,7 @@ tile1809:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1815
+	JZ           zero1693
 	VMOVUPS      (R13), Z4
 	VMOVUPS      64(R13), Z5
 	VMOVUPS      (R13), Z6
@@ -24921,9 +24921,9 @@ tile1809:
 	VMOVUPS      64(R13), Z9
 	VMOVUPS      (R13), Z10
 	VMOVUPS      64(R13), Z11
-	JMP          ready1816
+	JMP          ready1694
 
-zero1815:
+zero1693:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -24933,31 +24933,31 @@ zero1815:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready1816:
+ready1694:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000004, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1814
+	JZ    done1692
 	SUBQ  $+32, AX
-	JGE   main1811
+	JGE   main1689
 
-early1810:
+early1688:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1810
+	JL         early1688
 
-main1811:
+main1689:
 	TESTQ AX, AX
-	JZ    row1813
+	JZ    row1691
 
-run1812:
+run1690:
 	PCALIGN $0x20
 
-loop1818:
+loop1695:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	ADDQ        BX, DI
@@ -24976,24 +24976,24 @@ loop1818:
 	ADDQ        CX, SI
 	ADDQ        CX, R8
 	DECQ        AX
-	JNZ         loop1818
+	JNZ         loop1695
 
-row1813:
+row1691:
 	TESTQ      R11, R11
-	JZ         done1814
+	JZ         done1692
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1812
+	JMP        run1690
 
-done1814:
+done1692:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1819
+	JZ           skip1696
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -25004,9 +25004,9 @@ done1814:
 	VPMULLD      Z0, Z10, Z10
 	VPMULLD      Z0, Z11, Z11
 
-skip1819:
+skip1696:
 	TESTQ        $0x00000002, AX
-	JZ           skip1820
+	JZ           skip1697
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -25037,7 +25037,7 @@ skip1819:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z11, Z11
 
-skip1820:
+skip1697:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -25051,7 +25051,7 @@ skip1820:
 	VMOVUPS Z10, (SI)
 	VMOVUPS Z11, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last1821
+	JLE     last1698
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -25060,15 +25060,15 @@ skip1820:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1809
+	JMP     tile1687
 
-last1821:
+last1698:
 	VZEROUPPER
 	RET
 
 body12:
 	// 5 rows, 2 vectors of 64 bytes
-tile1822:
+tile1699:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -25079,7 +25079,7 @@ tile1822:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1828
+	JZ           zero1705
 	VMOVUPS      (R13), Z4
 	VMOVUPS      64(R13), Z5
 	VMOVUPS      (R13), Z6
@@ -25090,9 +25090,9 @@ tile1822:
 	VMOVUPS      64(R13), Z11
 	VMOVUPS      (R13), Z12
 	VMOVUPS      64(R13), Z13
-	JMP          ready1829
+	JMP          ready1706
 
-zero1828:
+zero1705:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -25104,31 +25104,31 @@ zero1828:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 
-ready1829:
+ready1706:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000005, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1827
+	JZ    done1704
 	SUBQ  $+40, AX
-	JGE   main1824
+	JGE   main1701
 
-early1823:
+early1700:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1823
+	JL         early1700
 
-main1824:
+main1701:
 	TESTQ AX, AX
-	JZ    row1826
+	JZ    row1703
 
-run1825:
+run1702:
 	PCALIGN $0x20
 
-loop1831:
+loop1707:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	ADDQ        BX, DI
@@ -25150,24 +25150,24 @@ loop1831:
 	ADDQ        CX, SI
 	ADDQ        CX, R8
 	DECQ        AX
-	JNZ         loop1831
+	JNZ         loop1707
 
-row1826:
+row1703:
 	TESTQ      R11, R11
-	JZ         done1827
+	JZ         done1704
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1825
+	JMP        run1702
 
-done1827:
+done1704:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1832
+	JZ           skip1708
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -25180,9 +25180,9 @@ done1827:
 	VPMULLD      Z0, Z12, Z12
 	VPMULLD      Z0, Z13, Z13
 
-skip1832:
+skip1708:
 	TESTQ        $0x00000002, AX
-	JZ           skip1833
+	JZ           skip1709
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -25220,7 +25220,7 @@ skip1832:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z13, Z13
 
-skip1833:
+skip1709:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -25237,7 +25237,7 @@ skip1833:
 	VMOVUPS Z12, (SI)
 	VMOVUPS Z13, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last1834
+	JLE     last1710
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -25246,15 +25246,15 @@ skip1833:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1822
+	JMP     tile1699
 
-last1834:
+last1710:
 	VZEROUPPER
 	RET
 
 body13:
 	// 6 rows, 2 vectors of 64 bytes
-tile1835:
+tile1711:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -25265,7 +25265,7 @@ tile1835:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1841
+	JZ           zero1717
 	VMOVUPS      (R13), Z4
 	VMOVUPS      64(R13), Z5
 	VMOVUPS      (R13), Z6
@@ -25278,9 +25278,9 @@ tile1835:
 	VMOVUPS      64(R13), Z13
 	VMOVUPS      (R13), Z14
 	VMOVUPS      64(R13), Z15
-	JMP          ready1842
+	JMP          ready1718
 
-zero1841:
+zero1717:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -25294,31 +25294,31 @@ zero1841:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 
-ready1842:
+ready1718:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000006, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1840
+	JZ    done1716
 	SUBQ  $+48, AX
-	JGE   main1837
+	JGE   main1713
 
-early1836:
+early1712:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1836
+	JL         early1712
 
-main1837:
+main1713:
 	TESTQ AX, AX
-	JZ    row1839
+	JZ    row1715
 
-run1838:
+run1714:
 	PCALIGN $0x20
 
-loop1844:
+loop1719:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	ADDQ        BX, DI
@@ -25343,24 +25343,24 @@ loop1844:
 	ADDQ        CX, SI
 	ADDQ        CX, R8
 	DECQ        AX
-	JNZ         loop1844
+	JNZ         loop1719
 
-row1839:
+row1715:
 	TESTQ      R11, R11
-	JZ         done1840
+	JZ         done1716
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1838
+	JMP        run1714
 
-done1840:
+done1716:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1845
+	JZ           skip1720
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -25375,9 +25375,9 @@ done1840:
 	VPMULLD      Z0, Z14, Z14
 	VPMULLD      Z0, Z15, Z15
 
-skip1845:
+skip1720:
 	TESTQ        $0x00000002, AX
-	JZ           skip1846
+	JZ           skip1721
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -25422,7 +25422,7 @@ skip1845:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z15, Z15
 
-skip1846:
+skip1721:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -25442,7 +25442,7 @@ skip1846:
 	VMOVUPS Z14, (SI)
 	VMOVUPS Z15, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last1847
+	JLE     last1722
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -25451,15 +25451,15 @@ skip1846:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1835
+	JMP     tile1711
 
-last1847:
+last1722:
 	VZEROUPPER
 	RET
 
 body14:
 	// 7 rows, 2 vectors of 64 bytes
-tile1848:
+tile1723:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -25472,7 +25472,7 @@ tile1848:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1854
+	JZ           zero1729
 	VMOVUPS      (R13), Z4
 	VMOVUPS      64(R13), Z5
 	VMOVUPS      (R13), Z6
@@ -25487,9 +25487,9 @@ tile1848:
 	VMOVUPS      64(R13), Z15
 	VMOVUPS      (R13), Z16
 	VMOVUPS      64(R13), Z17
-	JMP          ready1855
+	JMP          ready1730
 
-zero1854:
+zero1729:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -25505,31 +25505,31 @@ zero1854:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-ready1855:
+ready1730:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000007, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1853
+	JZ    done1728
 	SUBQ  $+56, AX
-	JGE   main1850
+	JGE   main1725
 
-early1849:
+early1724:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1849
+	JL         early1724
 
-main1850:
+main1725:
 	TESTQ AX, AX
-	JZ    row1852
+	JZ    row1727
 
-run1851:
+run1726:
 	PCALIGN $0x20
 
-loop1857:
+loop1731:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	ADDQ        BX, DI
@@ -25558,24 +25558,24 @@ loop1857:
 	ADDQ        CX, R8
 	ADDQ        CX, R9
 	DECQ        AX
-	JNZ         loop1857
+	JNZ         loop1731
 
-row1852:
+row1727:
 	TESTQ      R11, R11
-	JZ         done1853
+	JZ         done1728
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1851
+	JMP        run1726
 
-done1853:
+done1728:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1858
+	JZ           skip1732
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -25592,9 +25592,9 @@ done1853:
 	VPMULLD      Z0, Z16, Z16
 	VPMULLD      Z0, Z17, Z17
 
-skip1858:
+skip1732:
 	TESTQ        $0x00000002, AX
-	JZ           skip1859
+	JZ           skip1733
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -25646,7 +25646,7 @@ skip1858:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z17, Z17
 
-skip1859:
+skip1733:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -25669,7 +25669,7 @@ skip1859:
 	VMOVUPS Z16, (SI)
 	VMOVUPS Z17, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last1860
+	JLE     last1734
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -25678,15 +25678,15 @@ skip1859:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1848
+	JMP     tile1723
 
-last1860:
+last1734:
 	VZEROUPPER
 	RET
 
 body15:
 	// 8 rows, 2 vectors of 64 bytes
-tile1861:
+tile1735:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -25699,7 +25699,7 @@ tile1861:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1867
+	JZ           zero1741
 	VMOVUPS      (R13), Z4
 	VMOVUPS      64(R13), Z5
 	VMOVUPS      (R13), Z6
@@ -25716,9 +25716,9 @@ tile1861:
 	VMOVUPS      64(R13), Z17
 	VMOVUPS      (R13), Z18
 	VMOVUPS      64(R13), Z19
-	JMP          ready1868
+	JMP          ready1742
 
-zero1867:
+zero1741:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -25736,31 +25736,31 @@ zero1867:
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
 
-ready1868:
+ready1742:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000008, R11
 	MOVQ  120(R12), R13
 	MOVQ  160(R12), R15
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1866
+	JZ    done1740
 	SUBQ  $+64, AX
-	JGE   main1863
+	JGE   main1737
 
-early1862:
+early1736:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1862
+	JL         early1736
 
-main1863:
+main1737:
 	TESTQ AX, AX
-	JZ    row1865
+	JZ    row1739
 
-run1864:
-steps1869:
+run1738:
+steps1743:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -25768,7 +25768,7 @@ steps1869:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop1870:
+loop1744:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	ADDQ        BX, DI
@@ -25802,40 +25802,40 @@ loop1870:
 	PREFETCHT1  (R13)
 	ADDQ        R15, R13
 	DECQ        R14
-	JNZ         loop1870
+	JNZ         loop1744
 	CMPQ        152(R12), $0x00
-	JNE         same1871
+	JNE         same1745
 	ADDQ        136(R12), R13
 	MOVQ        128(R12), R14
 	MOVQ        R14, 152(R12)
 	DECQ        144(R12)
-	JNZ         same1871
+	JNZ         same1745
 	MOVQ        R12, R13
 	XORQ        R15, R15
 	MOVQ        $+1073741824, 152(R12)
 
-same1871:
+same1745:
 	TESTQ AX, AX
-	JNZ   steps1869
+	JNZ   steps1743
 
-row1865:
+row1739:
 	TESTQ      R11, R11
-	JZ         done1866
+	JZ         done1740
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1864
+	JMP        run1738
 
-done1866:
+done1740:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1872
+	JZ           skip1746
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -25854,9 +25854,9 @@ done1866:
 	VPMULLD      Z0, Z18, Z18
 	VPMULLD      Z0, Z19, Z19
 
-skip1872:
+skip1746:
 	TESTQ        $0x00000002, AX
-	JZ           skip1873
+	JZ           skip1747
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -25915,7 +25915,7 @@ skip1872:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z19, Z19
 
-skip1873:
+skip1747:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -25941,7 +25941,7 @@ skip1873:
 	VMOVUPS Z18, (SI)
 	VMOVUPS Z19, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last1874
+	JLE     last1748
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -25950,15 +25950,15 @@ skip1873:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1861
+	JMP     tile1735
 
-last1874:
+last1748:
 	VZEROUPPER
 	RET
 
 body16:
 	// 1 rows, 3 vectors of 64 bytes
-tile1875:
+tile1749:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -25967,43 +25967,43 @@ tile1875:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1881
+	JZ           zero1755
 	VMOVUPS      (R13), Z4
 	VMOVUPS      64(R13), Z5
 	VMOVUPS      128(R13), Z6
-	JMP          ready1882
+	JMP          ready1756
 
-zero1881:
+zero1755:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready1882:
+ready1756:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000001, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1880
+	JZ    done1754
 	SUBQ  $+8, AX
-	JGE   main1877
+	JGE   main1751
 
-early1876:
+early1750:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1876
+	JL         early1750
 
-main1877:
+main1751:
 	TESTQ AX, AX
-	JZ    row1879
+	JZ    row1753
 
-run1878:
+run1752:
 	PCALIGN $0x20
 
-loop1884:
+loop1757:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VMOVUPS     128(DI), Z2
@@ -26014,33 +26014,33 @@ loop1884:
 	VPDPBUSD    Z2, Z3, Z6
 	ADDQ        CX, SI
 	DECQ        AX
-	JNZ         loop1884
+	JNZ         loop1757
 
-row1879:
+row1753:
 	TESTQ      R11, R11
-	JZ         done1880
+	JZ         done1754
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1878
+	JMP        run1752
 
-done1880:
+done1754:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1885
+	JZ           skip1758
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 	VPMULLD      Z0, Z6, Z6
 
-skip1885:
+skip1758:
 	TESTQ        $0x00000002, AX
-	JZ           skip1886
+	JZ           skip1759
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -26053,13 +26053,13 @@ skip1885:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z6, Z6
 
-skip1886:
+skip1759:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
 	VMOVUPS Z6, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1887
+	JLE     last1760
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -26068,15 +26068,15 @@ skip1886:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1875
+	JMP     tile1749
 
-last1887:
+last1760:
 	VZEROUPPER
 	RET
 
 body17:
 	// 2 rows, 3 vectors of 64 bytes
-tile1888:
+tile1761:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -26085,16 +26085,16 @@ tile1888:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1894
+	JZ           zero1767
 	VMOVUPS      (R13), Z4
 	VMOVUPS      64(R13), Z5
 	VMOVUPS      128(R13), Z6
 	VMOVUPS      (R13), Z7
 	VMOVUPS      64(R13), Z8
 	VMOVUPS      128(R13), Z9
-	JMP          ready1895
+	JMP          ready1768
 
-zero1894:
+zero1767:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -26102,32 +26102,32 @@ zero1894:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready1895:
+ready1768:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000002, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1893
+	JZ    done1766
 	SUBQ  $+16, AX
-	JGE   main1890
+	JGE   main1763
 
-early1889:
+early1762:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1889
+	JL         early1762
 
-main1890:
+main1763:
 	TESTQ AX, AX
-	JZ    row1892
+	JZ    row1765
 
-run1891:
+run1764:
 	PCALIGN $0x20
 
-loop1897:
+loop1769:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VMOVUPS     128(DI), Z2
@@ -26142,25 +26142,25 @@ loop1897:
 	VPDPBUSD    Z2, Z3, Z9
 	ADDQ        CX, SI
 	DECQ        AX
-	JNZ         loop1897
+	JNZ         loop1769
 
-row1892:
+row1765:
 	TESTQ      R11, R11
-	JZ         done1893
+	JZ         done1766
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1891
+	JMP        run1764
 
-done1893:
+done1766:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1898
+	JZ           skip1770
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -26169,9 +26169,9 @@ done1893:
 	VPMULLD      Z0, Z8, Z8
 	VPMULLD      Z0, Z9, Z9
 
-skip1898:
+skip1770:
 	TESTQ        $0x00000002, AX
-	JZ           skip1899
+	JZ           skip1771
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -26194,7 +26194,7 @@ skip1898:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z9, Z9
 
-skip1899:
+skip1771:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -26204,7 +26204,7 @@ skip1899:
 	VMOVUPS Z8, 64(SI)
 	VMOVUPS Z9, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1900
+	JLE     last1772
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -26213,15 +26213,15 @@ skip1899:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1888
+	JMP     tile1761
 
-last1900:
+last1772:
 	VZEROUPPER
 	RET
 
 body18:
 	// 3 rows, 3 vectors of 64 bytes
-tile1901:
+tile1773:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -26230,7 +26230,7 @@ tile1901:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1907
+	JZ           zero1779
 	VMOVUPS      (R13), Z4
 	VMOVUPS      64(R13), Z5
 	VMOVUPS      128(R13), Z6
@@ -26240,9 +26240,9 @@ tile1901:
 	VMOVUPS      (R13), Z10
 	VMOVUPS      64(R13), Z11
 	VMOVUPS      128(R13), Z12
-	JMP          ready1908
+	JMP          ready1780
 
-zero1907:
+zero1779:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -26253,32 +26253,32 @@ zero1907:
 	VXORPS Y11, Y11, Y11
 	VXORPS Y12, Y12, Y12
 
-ready1908:
+ready1780:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000003, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1906
+	JZ    done1778
 	SUBQ  $+24, AX
-	JGE   main1903
+	JGE   main1775
 
-early1902:
+early1774:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1902
+	JL         early1774
 
-main1903:
+main1775:
 	TESTQ AX, AX
-	JZ    row1905
+	JZ    row1777
 
-run1904:
+run1776:
 	PCALIGN $0x20
 
-loop1910:
+loop1781:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VMOVUPS     128(DI), Z2
@@ -26297,25 +26297,25 @@ loop1910:
 	VPDPBUSD    Z2, Z3, Z12
 	ADDQ        CX, SI
 	DECQ        AX
-	JNZ         loop1910
+	JNZ         loop1781
 
-row1905:
+row1777:
 	TESTQ      R11, R11
-	JZ         done1906
+	JZ         done1778
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1904
+	JMP        run1776
 
-done1906:
+done1778:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1911
+	JZ           skip1782
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -26327,9 +26327,9 @@ done1906:
 	VPMULLD      Z0, Z11, Z11
 	VPMULLD      Z0, Z12, Z12
 
-skip1911:
+skip1782:
 	TESTQ        $0x00000002, AX
-	JZ           skip1912
+	JZ           skip1783
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -26362,7 +26362,7 @@ skip1911:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z12, Z12
 
-skip1912:
+skip1783:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -26376,7 +26376,7 @@ skip1912:
 	VMOVUPS Z11, 64(SI)
 	VMOVUPS Z12, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1913
+	JLE     last1784
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -26385,15 +26385,15 @@ skip1912:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1901
+	JMP     tile1773
 
-last1913:
+last1784:
 	VZEROUPPER
 	RET
 
 body19:
 	// 4 rows, 3 vectors of 64 bytes
-tile1914:
+tile1785:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -26404,7 +26404,7 @@ tile1914:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1920
+	JZ           zero1791
 	VMOVUPS      (R13), Z4
 	VMOVUPS      64(R13), Z5
 	VMOVUPS      128(R13), Z6
@@ -26417,9 +26417,9 @@ tile1914:
 	VMOVUPS      (R13), Z13
 	VMOVUPS      64(R13), Z14
 	VMOVUPS      128(R13), Z15
-	JMP          ready1921
+	JMP          ready1792
 
-zero1920:
+zero1791:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -26433,32 +26433,32 @@ zero1920:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 
-ready1921:
+ready1792:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000004, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1919
+	JZ    done1790
 	SUBQ  $+32, AX
-	JGE   main1916
+	JGE   main1787
 
-early1915:
+early1786:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1915
+	JL         early1786
 
-main1916:
+main1787:
 	TESTQ AX, AX
-	JZ    row1918
+	JZ    row1789
 
-run1917:
+run1788:
 	PCALIGN $0x20
 
-loop1923:
+loop1793:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VMOVUPS     128(DI), Z2
@@ -26482,25 +26482,25 @@ loop1923:
 	ADDQ        CX, SI
 	ADDQ        CX, R8
 	DECQ        AX
-	JNZ         loop1923
+	JNZ         loop1793
 
-row1918:
+row1789:
 	TESTQ      R11, R11
-	JZ         done1919
+	JZ         done1790
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1917
+	JMP        run1788
 
-done1919:
+done1790:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1924
+	JZ           skip1794
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -26515,9 +26515,9 @@ done1919:
 	VPMULLD      Z0, Z14, Z14
 	VPMULLD      Z0, Z15, Z15
 
-skip1924:
+skip1794:
 	TESTQ        $0x00000002, AX
-	JZ           skip1925
+	JZ           skip1795
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -26560,7 +26560,7 @@ skip1924:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z15, Z15
 
-skip1925:
+skip1795:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -26578,7 +26578,7 @@ skip1925:
 	VMOVUPS Z14, 64(SI)
 	VMOVUPS Z15, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1926
+	JLE     last1796
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -26587,15 +26587,15 @@ skip1925:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1914
+	JMP     tile1785
 
-last1926:
+last1796:
 	VZEROUPPER
 	RET
 
 body20:
 	// 5 rows, 3 vectors of 64 bytes
-tile1927:
+tile1797:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -26606,7 +26606,7 @@ tile1927:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1933
+	JZ           zero1803
 	VMOVUPS      (R13), Z4
 	VMOVUPS      64(R13), Z5
 	VMOVUPS      128(R13), Z6
@@ -26622,9 +26622,9 @@ tile1927:
 	VMOVUPS      (R13), Z16
 	VMOVUPS      64(R13), Z17
 	VMOVUPS      128(R13), Z18
-	JMP          ready1934
+	JMP          ready1804
 
-zero1933:
+zero1803:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -26641,32 +26641,32 @@ zero1933:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 
-ready1934:
+ready1804:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000005, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1932
+	JZ    done1802
 	SUBQ  $+40, AX
-	JGE   main1929
+	JGE   main1799
 
-early1928:
+early1798:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1928
+	JL         early1798
 
-main1929:
+main1799:
 	TESTQ AX, AX
-	JZ    row1931
+	JZ    row1801
 
-run1930:
+run1800:
 	PCALIGN $0x20
 
-loop1936:
+loop1805:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VMOVUPS     128(DI), Z2
@@ -26694,25 +26694,25 @@ loop1936:
 	ADDQ        CX, SI
 	ADDQ        CX, R8
 	DECQ        AX
-	JNZ         loop1936
+	JNZ         loop1805
 
-row1931:
+row1801:
 	TESTQ      R11, R11
-	JZ         done1932
+	JZ         done1802
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1930
+	JMP        run1800
 
-done1932:
+done1802:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1937
+	JZ           skip1806
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -26730,9 +26730,9 @@ done1932:
 	VPMULLD      Z0, Z17, Z17
 	VPMULLD      Z0, Z18, Z18
 
-skip1937:
+skip1806:
 	TESTQ        $0x00000002, AX
-	JZ           skip1938
+	JZ           skip1807
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -26785,7 +26785,7 @@ skip1937:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z18, Z18
 
-skip1938:
+skip1807:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -26807,7 +26807,7 @@ skip1938:
 	VMOVUPS Z17, 64(SI)
 	VMOVUPS Z18, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1939
+	JLE     last1808
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -26816,15 +26816,15 @@ skip1938:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1927
+	JMP     tile1797
 
-last1939:
+last1808:
 	VZEROUPPER
 	RET
 
 body21:
 	// 6 rows, 3 vectors of 64 bytes
-tile1940:
+tile1809:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -26835,7 +26835,7 @@ tile1940:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1946
+	JZ           zero1815
 	VMOVUPS      (R13), Z4
 	VMOVUPS      64(R13), Z5
 	VMOVUPS      128(R13), Z6
@@ -26854,9 +26854,9 @@ tile1940:
 	VMOVUPS      (R13), Z19
 	VMOVUPS      64(R13), Z20
 	VMOVUPS      128(R13), Z21
-	JMP          ready1947
+	JMP          ready1816
 
-zero1946:
+zero1815:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -26876,32 +26876,32 @@ zero1946:
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
 
-ready1947:
+ready1816:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000006, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1945
+	JZ    done1814
 	SUBQ  $+48, AX
-	JGE   main1942
+	JGE   main1811
 
-early1941:
+early1810:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1941
+	JL         early1810
 
-main1942:
+main1811:
 	TESTQ AX, AX
-	JZ    row1944
+	JZ    row1813
 
-run1943:
+run1812:
 	PCALIGN $0x20
 
-loop1949:
+loop1817:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VMOVUPS     128(DI), Z2
@@ -26933,25 +26933,25 @@ loop1949:
 	ADDQ        CX, SI
 	ADDQ        CX, R8
 	DECQ        AX
-	JNZ         loop1949
+	JNZ         loop1817
 
-row1944:
+row1813:
 	TESTQ      R11, R11
-	JZ         done1945
+	JZ         done1814
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1943
+	JMP        run1812
 
-done1945:
+done1814:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1950
+	JZ           skip1818
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -26972,9 +26972,9 @@ done1945:
 	VPMULLD      Z0, Z20, Z20
 	VPMULLD      Z0, Z21, Z21
 
-skip1950:
+skip1818:
 	TESTQ        $0x00000002, AX
-	JZ           skip1951
+	JZ           skip1819
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -27037,7 +27037,7 @@ skip1950:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z21, Z21
 
-skip1951:
+skip1819:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -27063,7 +27063,7 @@ skip1951:
 	VMOVUPS Z20, 64(SI)
 	VMOVUPS Z21, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1952
+	JLE     last1820
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -27072,15 +27072,15 @@ skip1951:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1940
+	JMP     tile1809
 
-last1952:
+last1820:
 	VZEROUPPER
 	RET
 
 body22:
 	// 7 rows, 3 vectors of 64 bytes
-tile1953:
+tile1821:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -27093,7 +27093,7 @@ tile1953:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1959
+	JZ           zero1827
 	VMOVUPS      (R13), Z4
 	VMOVUPS      64(R13), Z5
 	VMOVUPS      128(R13), Z6
@@ -27115,9 +27115,9 @@ tile1953:
 	VMOVUPS      (R13), Z22
 	VMOVUPS      64(R13), Z23
 	VMOVUPS      128(R13), Z24
-	JMP          ready1960
+	JMP          ready1828
 
-zero1959:
+zero1827:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -27140,32 +27140,32 @@ zero1959:
 	VPXORD Z23, Z23, Z23
 	VPXORD Z24, Z24, Z24
 
-ready1960:
+ready1828:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000007, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1958
+	JZ    done1826
 	SUBQ  $+56, AX
-	JGE   main1955
+	JGE   main1823
 
-early1954:
+early1822:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1954
+	JL         early1822
 
-main1955:
+main1823:
 	TESTQ AX, AX
-	JZ    row1957
+	JZ    row1825
 
-run1956:
+run1824:
 	PCALIGN $0x20
 
-loop1962:
+loop1829:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VMOVUPS     128(DI), Z2
@@ -27202,25 +27202,25 @@ loop1962:
 	ADDQ        CX, R8
 	ADDQ        CX, R9
 	DECQ        AX
-	JNZ         loop1962
+	JNZ         loop1829
 
-row1957:
+row1825:
 	TESTQ      R11, R11
-	JZ         done1958
+	JZ         done1826
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1956
+	JMP        run1824
 
-done1958:
+done1826:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1963
+	JZ           skip1830
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -27244,9 +27244,9 @@ done1958:
 	VPMULLD      Z0, Z23, Z23
 	VPMULLD      Z0, Z24, Z24
 
-skip1963:
+skip1830:
 	TESTQ        $0x00000002, AX
-	JZ           skip1964
+	JZ           skip1831
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -27319,7 +27319,7 @@ skip1963:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z24, Z24
 
-skip1964:
+skip1831:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -27349,7 +27349,7 @@ skip1964:
 	VMOVUPS Z23, 64(SI)
 	VMOVUPS Z24, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1965
+	JLE     last1832
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -27358,15 +27358,15 @@ skip1964:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1953
+	JMP     tile1821
 
-last1965:
+last1832:
 	VZEROUPPER
 	RET
 
 body23:
 	// 8 rows, 3 vectors of 64 bytes
-tile1966:
+tile1833:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -27379,7 +27379,7 @@ tile1966:
 	VPBROADCASTD 296(R12), Z29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1972
+	JZ           zero1839
 	VMOVUPS      (R13), Z4
 	VMOVUPS      64(R13), Z5
 	VMOVUPS      128(R13), Z6
@@ -27404,9 +27404,9 @@ tile1966:
 	VMOVUPS      (R13), Z25
 	VMOVUPS      64(R13), Z26
 	VMOVUPS      128(R13), Z27
-	JMP          ready1973
+	JMP          ready1840
 
-zero1972:
+zero1839:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -27432,32 +27432,32 @@ zero1972:
 	VPXORD Z26, Z26, Z26
 	VPXORD Z27, Z27, Z27
 
-ready1973:
+ready1840:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000008, R11
 	MOVQ  120(R12), R13
 	MOVQ  160(R12), R15
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1971
+	JZ    done1838
 	SUBQ  $+64, AX
-	JGE   main1968
+	JGE   main1835
 
-early1967:
+early1834:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1967
+	JL         early1834
 
-main1968:
+main1835:
 	TESTQ AX, AX
-	JZ    row1970
+	JZ    row1837
 
-run1969:
-steps1974:
+run1836:
+steps1841:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -27465,7 +27465,7 @@ steps1974:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop1975:
+loop1842:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VMOVUPS     128(DI), Z2
@@ -27508,41 +27508,41 @@ loop1975:
 	PREFETCHT1  (R13)
 	ADDQ        R15, R13
 	DECQ        R14
-	JNZ         loop1975
+	JNZ         loop1842
 	CMPQ        152(R12), $0x00
-	JNE         same1976
+	JNE         same1843
 	ADDQ        136(R12), R13
 	MOVQ        128(R12), R14
 	MOVQ        R14, 152(R12)
 	DECQ        144(R12)
-	JNZ         same1976
+	JNZ         same1843
 	MOVQ        R12, R13
 	XORQ        R15, R15
 	MOVQ        $+1073741824, 152(R12)
 
-same1976:
+same1843:
 	TESTQ AX, AX
-	JNZ   steps1974
+	JNZ   steps1841
 
-row1970:
+row1837:
 	TESTQ      R11, R11
-	JZ         done1971
+	JZ         done1838
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1969
+	JMP        run1836
 
-done1971:
+done1838:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1977
+	JZ           skip1844
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -27569,9 +27569,9 @@ done1971:
 	VPMULLD      Z0, Z26, Z26
 	VPMULLD      Z0, Z27, Z27
 
-skip1977:
+skip1844:
 	TESTQ        $0x00000002, AX
-	JZ           skip1978
+	JZ           skip1845
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -27654,7 +27654,7 @@ skip1977:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z27, Z27
 
-skip1978:
+skip1845:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -27688,7 +27688,7 @@ skip1978:
 	VMOVUPS Z26, 64(SI)
 	VMOVUPS Z27, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last1979
+	JLE     last1846
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -27697,15 +27697,15 @@ skip1978:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1966
+	JMP     tile1833
 
-last1979:
+last1846:
 	VZEROUPPER
 	RET
 
 body24:
 	// 1 rows, 1 vectors of 32 bytes
-tile1980:
+tile1847:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -27714,77 +27714,77 @@ tile1980:
 	VPBROADCASTD 296(R12), Y29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1986
+	JZ           zero1853
 	VMOVUPS      (R13), Y4
-	JMP          ready1987
+	JMP          ready1854
 
-zero1986:
+zero1853:
 	VXORPS Y4, Y4, Y4
 
-ready1987:
+ready1854:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000001, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1985
+	JZ    done1852
 	SUBQ  $+8, AX
-	JGE   main1982
+	JGE   main1849
 
-early1981:
+early1848:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1981
+	JL         early1848
 
-main1982:
+main1849:
 	TESTQ AX, AX
-	JZ    row1984
+	JZ    row1851
 
-run1983:
+run1850:
 	PCALIGN $0x20
 
-loop1989:
+loop1855:
 	VMOVUPS     (DI), Y0
 	ADDQ        BX, DI
 	VPXORD.BCST (SI), Y29, Y3
 	VPDPBUSD    Y0, Y3, Y4
 	ADDQ        CX, SI
 	DECQ        AX
-	JNZ         loop1989
+	JNZ         loop1855
 
-row1984:
+row1851:
 	TESTQ      R11, R11
-	JZ         done1985
+	JZ         done1852
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1983
+	JMP        run1850
 
-done1985:
+done1852:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip1990
+	JZ           skip1856
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 
-skip1990:
+skip1856:
 	TESTQ        $0x00000002, AX
-	JZ           skip1991
+	JZ           skip1857
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y4, Y4
 
-skip1991:
+skip1857:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	DECQ    72(R12)
-	JLE     last1992
+	JLE     last1858
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -27793,15 +27793,15 @@ skip1991:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1980
+	JMP     tile1847
 
-last1992:
+last1858:
 	VZEROUPPER
 	RET
 
 body25:
 	// 2 rows, 1 vectors of 32 bytes
-tile1993:
+tile1859:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -27810,39 +27810,39 @@ tile1993:
 	VPBROADCASTD 296(R12), Y29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero1999
+	JZ           zero1865
 	VMOVUPS      (R13), Y4
 	VMOVUPS      (R13), Y5
-	JMP          ready2000
+	JMP          ready1866
 
-zero1999:
+zero1865:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready2000:
+ready1866:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000002, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done1998
+	JZ    done1864
 	SUBQ  $+16, AX
-	JGE   main1995
+	JGE   main1861
 
-early1994:
+early1860:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early1994
+	JL         early1860
 
-main1995:
+main1861:
 	TESTQ AX, AX
-	JZ    row1997
+	JZ    row1863
 
-run1996:
+run1862:
 	PCALIGN $0x20
 
-loop2002:
+loop1867:
 	VMOVUPS     (DI), Y0
 	ADDQ        BX, DI
 	VPXORD.BCST (SI), Y29, Y3
@@ -27851,30 +27851,30 @@ loop2002:
 	VPDPBUSD    Y0, Y3, Y5
 	ADDQ        CX, SI
 	DECQ        AX
-	JNZ         loop2002
+	JNZ         loop1867
 
-row1997:
+row1863:
 	TESTQ      R11, R11
-	JZ         done1998
+	JZ         done1864
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run1996
+	JMP        run1862
 
-done1998:
+done1864:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2003
+	JZ           skip1868
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 
-skip2003:
+skip1868:
 	TESTQ        $0x00000002, AX
-	JZ           skip2004
+	JZ           skip1869
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -27885,13 +27885,13 @@ skip2003:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 
-skip2004:
+skip1869:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
 	VMOVUPS Y5, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2005
+	JLE     last1870
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -27900,15 +27900,15 @@ skip2004:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile1993
+	JMP     tile1859
 
-last2005:
+last1870:
 	VZEROUPPER
 	RET
 
 body26:
 	// 3 rows, 1 vectors of 32 bytes
-tile2006:
+tile1871:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -27917,41 +27917,41 @@ tile2006:
 	VPBROADCASTD 296(R12), Y29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero2012
+	JZ           zero1877
 	VMOVUPS      (R13), Y4
 	VMOVUPS      (R13), Y5
 	VMOVUPS      (R13), Y6
-	JMP          ready2013
+	JMP          ready1878
 
-zero2012:
+zero1877:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready2013:
+ready1878:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000003, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2011
+	JZ    done1876
 	SUBQ  $+24, AX
-	JGE   main2008
+	JGE   main1873
 
-early2007:
+early1872:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2007
+	JL         early1872
 
-main2008:
+main1873:
 	TESTQ AX, AX
-	JZ    row2010
+	JZ    row1875
 
-run2009:
+run1874:
 	PCALIGN $0x20
 
-loop2015:
+loop1879:
 	VMOVUPS     (DI), Y0
 	ADDQ        BX, DI
 	VPXORD.BCST (SI), Y29, Y3
@@ -27962,31 +27962,31 @@ loop2015:
 	VPDPBUSD    Y0, Y3, Y6
 	ADDQ        CX, SI
 	DECQ        AX
-	JNZ         loop2015
+	JNZ         loop1879
 
-row2010:
+row1875:
 	TESTQ      R11, R11
-	JZ         done2011
+	JZ         done1876
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2009
+	JMP        run1874
 
-done2011:
+done1876:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2016
+	JZ           skip1880
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 	VPMULLD      Y0, Y6, Y6
 
-skip2016:
+skip1880:
 	TESTQ        $0x00000002, AX
-	JZ           skip2017
+	JZ           skip1881
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -28001,7 +28001,7 @@ skip2016:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y6, Y6
 
-skip2017:
+skip1881:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -28009,7 +28009,7 @@ skip2017:
 	ADDQ    DX, SI
 	VMOVUPS Y6, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2018
+	JLE     last1882
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -28018,15 +28018,15 @@ skip2017:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2006
+	JMP     tile1871
 
-last2018:
+last1882:
 	VZEROUPPER
 	RET
 
 body27:
 	// 4 rows, 1 vectors of 32 bytes
-tile2019:
+tile1883:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -28037,43 +28037,43 @@ tile2019:
 	VPBROADCASTD 296(R12), Y29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero2025
+	JZ           zero1889
 	VMOVUPS      (R13), Y4
 	VMOVUPS      (R13), Y5
 	VMOVUPS      (R13), Y6
 	VMOVUPS      (R13), Y7
-	JMP          ready2026
+	JMP          ready1890
 
-zero2025:
+zero1889:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready2026:
+ready1890:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000004, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2024
+	JZ    done1888
 	SUBQ  $+32, AX
-	JGE   main2021
+	JGE   main1885
 
-early2020:
+early1884:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2020
+	JL         early1884
 
-main2021:
+main1885:
 	TESTQ AX, AX
-	JZ    row2023
+	JZ    row1887
 
-run2022:
+run1886:
 	PCALIGN $0x20
 
-loop2028:
+loop1891:
 	VMOVUPS     (DI), Y0
 	ADDQ        BX, DI
 	VPXORD.BCST (SI), Y29, Y3
@@ -28087,32 +28087,32 @@ loop2028:
 	ADDQ        CX, SI
 	ADDQ        CX, R8
 	DECQ        AX
-	JNZ         loop2028
+	JNZ         loop1891
 
-row2023:
+row1887:
 	TESTQ      R11, R11
-	JZ         done2024
+	JZ         done1888
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2022
+	JMP        run1886
 
-done2024:
+done1888:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2029
+	JZ           skip1892
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 	VPMULLD      Y0, Y6, Y6
 	VPMULLD      Y0, Y7, Y7
 
-skip2029:
+skip1892:
 	TESTQ        $0x00000002, AX
-	JZ           skip2030
+	JZ           skip1893
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -28131,7 +28131,7 @@ skip2029:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y7, Y7
 
-skip2030:
+skip1893:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -28141,7 +28141,7 @@ skip2030:
 	ADDQ    DX, SI
 	VMOVUPS Y7, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2031
+	JLE     last1894
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -28150,15 +28150,15 @@ skip2030:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2019
+	JMP     tile1883
 
-last2031:
+last1894:
 	VZEROUPPER
 	RET
 
 body28:
 	// 5 rows, 1 vectors of 32 bytes
-tile2032:
+tile1895:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -28169,45 +28169,45 @@ tile2032:
 	VPBROADCASTD 296(R12), Y29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero2038
+	JZ           zero1901
 	VMOVUPS      (R13), Y4
 	VMOVUPS      (R13), Y5
 	VMOVUPS      (R13), Y6
 	VMOVUPS      (R13), Y7
 	VMOVUPS      (R13), Y8
-	JMP          ready2039
+	JMP          ready1902
 
-zero2038:
+zero1901:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-ready2039:
+ready1902:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000005, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2037
+	JZ    done1900
 	SUBQ  $+40, AX
-	JGE   main2034
+	JGE   main1897
 
-early2033:
+early1896:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2033
+	JL         early1896
 
-main2034:
+main1897:
 	TESTQ AX, AX
-	JZ    row2036
+	JZ    row1899
 
-run2035:
+run1898:
 	PCALIGN $0x20
 
-loop2041:
+loop1903:
 	VMOVUPS     (DI), Y0
 	ADDQ        BX, DI
 	VPXORD.BCST (SI), Y29, Y3
@@ -28223,23 +28223,23 @@ loop2041:
 	ADDQ        CX, SI
 	ADDQ        CX, R8
 	DECQ        AX
-	JNZ         loop2041
+	JNZ         loop1903
 
-row2036:
+row1899:
 	TESTQ      R11, R11
-	JZ         done2037
+	JZ         done1900
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2035
+	JMP        run1898
 
-done2037:
+done1900:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2042
+	JZ           skip1904
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -28247,9 +28247,9 @@ done2037:
 	VPMULLD      Y0, Y7, Y7
 	VPMULLD      Y0, Y8, Y8
 
-skip2042:
+skip1904:
 	TESTQ        $0x00000002, AX
-	JZ           skip2043
+	JZ           skip1905
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -28272,7 +28272,7 @@ skip2042:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y8, Y8
 
-skip2043:
+skip1905:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -28284,7 +28284,7 @@ skip2043:
 	ADDQ    DX, SI
 	VMOVUPS Y8, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2044
+	JLE     last1906
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -28293,15 +28293,15 @@ skip2043:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2032
+	JMP     tile1895
 
-last2044:
+last1906:
 	VZEROUPPER
 	RET
 
 body29:
 	// 6 rows, 1 vectors of 32 bytes
-tile2045:
+tile1907:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -28312,16 +28312,16 @@ tile2045:
 	VPBROADCASTD 296(R12), Y29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero2051
+	JZ           zero1913
 	VMOVUPS      (R13), Y4
 	VMOVUPS      (R13), Y5
 	VMOVUPS      (R13), Y6
 	VMOVUPS      (R13), Y7
 	VMOVUPS      (R13), Y8
 	VMOVUPS      (R13), Y9
-	JMP          ready2052
+	JMP          ready1914
 
-zero2051:
+zero1913:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -28329,30 +28329,30 @@ zero2051:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready2052:
+ready1914:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000006, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2050
+	JZ    done1912
 	SUBQ  $+48, AX
-	JGE   main2047
+	JGE   main1909
 
-early2046:
+early1908:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2046
+	JL         early1908
 
-main2047:
+main1909:
 	TESTQ AX, AX
-	JZ    row2049
+	JZ    row1911
 
-run2048:
+run1910:
 	PCALIGN $0x20
 
-loop2054:
+loop1915:
 	VMOVUPS     (DI), Y0
 	ADDQ        BX, DI
 	VPXORD.BCST (SI), Y29, Y3
@@ -28370,23 +28370,23 @@ loop2054:
 	ADDQ        CX, SI
 	ADDQ        CX, R8
 	DECQ        AX
-	JNZ         loop2054
+	JNZ         loop1915
 
-row2049:
+row1911:
 	TESTQ      R11, R11
-	JZ         done2050
+	JZ         done1912
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2048
+	JMP        run1910
 
-done2050:
+done1912:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2055
+	JZ           skip1916
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -28395,9 +28395,9 @@ done2050:
 	VPMULLD      Y0, Y8, Y8
 	VPMULLD      Y0, Y9, Y9
 
-skip2055:
+skip1916:
 	TESTQ        $0x00000002, AX
-	JZ           skip2056
+	JZ           skip1917
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -28424,7 +28424,7 @@ skip2055:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y9, Y9
 
-skip2056:
+skip1917:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -28438,7 +28438,7 @@ skip2056:
 	ADDQ    DX, SI
 	VMOVUPS Y9, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2057
+	JLE     last1918
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -28447,15 +28447,15 @@ skip2056:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2045
+	JMP     tile1907
 
-last2057:
+last1918:
 	VZEROUPPER
 	RET
 
 body30:
 	// 7 rows, 1 vectors of 32 bytes
-tile2058:
+tile1919:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -28468,7 +28468,7 @@ tile2058:
 	VPBROADCASTD 296(R12), Y29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero2064
+	JZ           zero1925
 	VMOVUPS      (R13), Y4
 	VMOVUPS      (R13), Y5
 	VMOVUPS      (R13), Y6
@@ -28476,9 +28476,9 @@ tile2058:
 	VMOVUPS      (R13), Y8
 	VMOVUPS      (R13), Y9
 	VMOVUPS      (R13), Y10
-	JMP          ready2065
+	JMP          ready1926
 
-zero2064:
+zero1925:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -28487,30 +28487,30 @@ zero2064:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 
-ready2065:
+ready1926:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000007, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2063
+	JZ    done1924
 	SUBQ  $+56, AX
-	JGE   main2060
+	JGE   main1921
 
-early2059:
+early1920:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2059
+	JL         early1920
 
-main2060:
+main1921:
 	TESTQ AX, AX
-	JZ    row2062
+	JZ    row1923
 
-run2061:
+run1922:
 	PCALIGN $0x20
 
-loop2067:
+loop1927:
 	VMOVUPS     (DI), Y0
 	ADDQ        BX, DI
 	VPXORD.BCST (SI), Y29, Y3
@@ -28531,23 +28531,23 @@ loop2067:
 	ADDQ        CX, R8
 	ADDQ        CX, R9
 	DECQ        AX
-	JNZ         loop2067
+	JNZ         loop1927
 
-row2062:
+row1923:
 	TESTQ      R11, R11
-	JZ         done2063
+	JZ         done1924
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2061
+	JMP        run1922
 
-done2063:
+done1924:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2068
+	JZ           skip1928
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -28557,9 +28557,9 @@ done2063:
 	VPMULLD      Y0, Y9, Y9
 	VPMULLD      Y0, Y10, Y10
 
-skip2068:
+skip1928:
 	TESTQ        $0x00000002, AX
-	JZ           skip2069
+	JZ           skip1929
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -28590,7 +28590,7 @@ skip2068:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y10, Y10
 
-skip2069:
+skip1929:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -28606,7 +28606,7 @@ skip2069:
 	ADDQ    DX, SI
 	VMOVUPS Y10, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2070
+	JLE     last1930
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -28615,15 +28615,15 @@ skip2069:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2058
+	JMP     tile1919
 
-last2070:
+last1930:
 	VZEROUPPER
 	RET
 
 body31:
 	// 8 rows, 1 vectors of 32 bytes
-tile2071:
+tile1931:
 	MOVQ         16(R12), DX
 	MOVQ         24(R12), CX
 	MOVQ         32(R12), DI
@@ -28636,7 +28636,7 @@ tile2071:
 	VPBROADCASTD 296(R12), Y29
 	MOVQ         64(R12), R13
 	TESTQ        R13, R13
-	JZ           zero2077
+	JZ           zero1937
 	VMOVUPS      (R13), Y4
 	VMOVUPS      (R13), Y5
 	VMOVUPS      (R13), Y6
@@ -28645,9 +28645,9 @@ tile2071:
 	VMOVUPS      (R13), Y9
 	VMOVUPS      (R13), Y10
 	VMOVUPS      (R13), Y11
-	JMP          ready2078
+	JMP          ready1938
 
-zero2077:
+zero1937:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -28657,30 +28657,30 @@ zero2077:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready2078:
+ready1938:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000008, R11
 	MOVQ  120(R12), R13
 	MOVQ  160(R12), R15
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2076
+	JZ    done1936
 	SUBQ  $+64, AX
-	JGE   main2073
+	JGE   main1933
 
-early2072:
+early1932:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2072
+	JL         early1932
 
-main2073:
+main1933:
 	TESTQ AX, AX
-	JZ    row2075
+	JZ    row1935
 
-run2074:
-steps2079:
+run1934:
+steps1939:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -28688,7 +28688,7 @@ steps2079:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop2080:
+loop1940:
 	VMOVUPS     (DI), Y0
 	ADDQ        BX, DI
 	VPXORD.BCST (SI), Y29, Y3
@@ -28713,39 +28713,39 @@ loop2080:
 	PREFETCHT1  (R13)
 	ADDQ        R15, R13
 	DECQ        R14
-	JNZ         loop2080
+	JNZ         loop1940
 	CMPQ        152(R12), $0x00
-	JNE         same2081
+	JNE         same1941
 	ADDQ        136(R12), R13
 	MOVQ        128(R12), R14
 	MOVQ        R14, 152(R12)
 	DECQ        144(R12)
-	JNZ         same2081
+	JNZ         same1941
 	MOVQ        R12, R13
 	XORQ        R15, R15
 	MOVQ        $+1073741824, 152(R12)
 
-same2081:
+same1941:
 	TESTQ AX, AX
-	JNZ   steps2079
+	JNZ   steps1939
 
-row2075:
+row1935:
 	TESTQ      R11, R11
-	JZ         done2076
+	JZ         done1936
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2074
+	JMP        run1934
 
-done2076:
+done1936:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2082
+	JZ           skip1942
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -28756,9 +28756,9 @@ done2076:
 	VPMULLD      Y0, Y10, Y10
 	VPMULLD      Y0, Y11, Y11
 
-skip2082:
+skip1942:
 	TESTQ        $0x00000002, AX
-	JZ           skip2083
+	JZ           skip1943
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -28793,7 +28793,7 @@ skip2082:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y11, Y11
 
-skip2083:
+skip1943:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -28811,7 +28811,7 @@ skip2083:
 	ADDQ    DX, SI
 	VMOVUPS Y11, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2084
+	JLE     last1944
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -28820,9 +28820,9 @@ skip2083:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2071
+	JMP     tile1931
 
-last2084:
+last1944:
 	VZEROUPPER
 	RET
 
@@ -28833,165 +28833,165 @@ TEXT ·tileI16AVX512(SB), NOSPLIT, $0-8
 	KMOVQ 176(R12), K1
 	MOVQ  168(R12), AX
 	CMPQ  AX, $0x10
-	JGE   from2085
+	JGE   from1945
 	CMPQ  AX, $0x08
-	JGE   from2086
+	JGE   from1946
 	CMPQ  AX, $0x04
-	JGE   from2087
+	JGE   from1947
 	CMPQ  AX, $0x02
-	JGE   from2088
+	JGE   from1948
 	CMPQ  AX, $0x01
-	JGE   from2089
+	JGE   from1949
 	JMP   body0
 
-from2089:
+from1949:
 	JMP body1
 
-from2088:
+from1948:
 	CMPQ AX, $0x03
-	JGE  from2090
+	JGE  from1950
 	JMP  body2
 
-from2090:
+from1950:
 	JMP body3
 
-from2087:
+from1947:
 	CMPQ AX, $0x06
-	JGE  from2091
+	JGE  from1951
 	CMPQ AX, $0x05
-	JGE  from2092
+	JGE  from1952
 	JMP  body4
 
-from2092:
+from1952:
 	JMP body5
 
-from2091:
+from1951:
 	CMPQ AX, $0x07
-	JGE  from2093
+	JGE  from1953
 	JMP  body6
 
-from2093:
+from1953:
 	JMP body7
 
-from2086:
+from1946:
 	CMPQ AX, $0x0c
-	JGE  from2094
+	JGE  from1954
 	CMPQ AX, $0x0a
-	JGE  from2095
+	JGE  from1955
 	CMPQ AX, $0x09
-	JGE  from2096
+	JGE  from1956
 	JMP  body8
 
-from2096:
+from1956:
 	JMP body9
 
-from2095:
+from1955:
 	CMPQ AX, $0x0b
-	JGE  from2097
+	JGE  from1957
 	JMP  body10
 
-from2097:
+from1957:
 	JMP body11
 
-from2094:
+from1954:
 	CMPQ AX, $0x0e
-	JGE  from2098
+	JGE  from1958
 	CMPQ AX, $0x0d
-	JGE  from2099
+	JGE  from1959
 	JMP  body12
 
-from2099:
+from1959:
 	JMP body13
 
-from2098:
+from1958:
 	CMPQ AX, $0x0f
-	JGE  from2100
+	JGE  from1960
 	JMP  body14
 
-from2100:
+from1960:
 	JMP body15
 
-from2085:
+from1945:
 	CMPQ AX, $0x18
-	JGE  from2101
+	JGE  from1961
 	CMPQ AX, $0x14
-	JGE  from2102
+	JGE  from1962
 	CMPQ AX, $0x12
-	JGE  from2103
+	JGE  from1963
 	CMPQ AX, $0x11
-	JGE  from2104
+	JGE  from1964
 	JMP  body16
 
-from2104:
+from1964:
 	JMP body17
 
-from2103:
+from1963:
 	CMPQ AX, $0x13
-	JGE  from2105
+	JGE  from1965
 	JMP  body18
 
-from2105:
+from1965:
 	JMP body19
 
-from2102:
+from1962:
 	CMPQ AX, $0x16
-	JGE  from2106
+	JGE  from1966
 	CMPQ AX, $0x15
-	JGE  from2107
+	JGE  from1967
 	JMP  body20
 
-from2107:
+from1967:
 	JMP body21
 
-from2106:
+from1966:
 	CMPQ AX, $0x17
-	JGE  from2108
+	JGE  from1968
 	JMP  body22
 
-from2108:
+from1968:
 	JMP body23
 
-from2101:
+from1961:
 	CMPQ AX, $0x1c
-	JGE  from2109
+	JGE  from1969
 	CMPQ AX, $0x1a
-	JGE  from2110
+	JGE  from1970
 	CMPQ AX, $0x19
-	JGE  from2111
+	JGE  from1971
 	JMP  body24
 
-from2111:
+from1971:
 	JMP body25
 
-from2110:
+from1970:
 	CMPQ AX, $0x1b
-	JGE  from2112
+	JGE  from1972
 	JMP  body26
 
-from2112:
+from1972:
 	JMP body27
 
-from2109:
+from1969:
 	CMPQ AX, $0x1e
-	JGE  from2113
+	JGE  from1973
 	CMPQ AX, $0x1d
-	JGE  from2114
+	JGE  from1974
 	JMP  body28
 
-from2114:
+from1974:
 	JMP body29
 
-from2113:
+from1973:
 	CMPQ AX, $0x1f
-	JGE  from2115
+	JGE  from1975
 	JMP  body30
 
-from2115:
+from1975:
 	JMP body31
 
 body0:
 	// 1 rows, 1 vectors of 64 bytes
-tile2116:
+tile1976:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -28999,37 +28999,37 @@ tile2116:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2122
+	JZ      zero1982
 	VMOVUPS (R13), Z4
-	JMP     ready2123
+	JMP     ready1983
 
-zero2122:
+zero1982:
 	VXORPS Y4, Y4, Y4
 
-ready2123:
+ready1983:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000001, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2121
+	JZ    done1981
 	SUBQ  $+8, AX
-	JGE   main2118
+	JGE   main1978
 
-early2117:
+early1977:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2117
+	JL         early1977
 
-main2118:
+main1978:
 	TESTQ AX, AX
-	JZ    row2120
+	JZ    row1980
 
-run2119:
+run1979:
 	PCALIGN $0x20
 
-loop2125:
+loop1984:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -29037,40 +29037,40 @@ loop2125:
 	VPADDD       Z28, Z4, Z4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2125
+	JNZ          loop1984
 
-row2120:
+row1980:
 	TESTQ      R11, R11
-	JZ         done2121
+	JZ         done1981
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2119
+	JMP        run1979
 
-done2121:
+done1981:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2126
+	JZ           skip1985
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 
-skip2126:
+skip1985:
 	TESTQ        $0x00000002, AX
-	JZ           skip2127
+	JZ           skip1986
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z4, Z4
 
-skip2127:
+skip1986:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2128
+	JLE     last1987
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -29079,15 +29079,15 @@ skip2127:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2116
+	JMP     tile1976
 
-last2128:
+last1987:
 	VZEROUPPER
 	RET
 
 body1:
 	// 2 rows, 1 vectors of 64 bytes
-tile2129:
+tile1988:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -29095,39 +29095,39 @@ tile2129:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2135
+	JZ      zero1994
 	VMOVUPS (R13), Z4
 	VMOVUPS (R13), Z5
-	JMP     ready2136
+	JMP     ready1995
 
-zero2135:
+zero1994:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready2136:
+ready1995:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000002, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2134
+	JZ    done1993
 	SUBQ  $+16, AX
-	JGE   main2131
+	JGE   main1990
 
-early2130:
+early1989:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2130
+	JL         early1989
 
-main2131:
+main1990:
 	TESTQ AX, AX
-	JZ    row2133
+	JZ    row1992
 
-run2132:
+run1991:
 	PCALIGN $0x20
 
-loop2138:
+loop1996:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -29138,30 +29138,30 @@ loop2138:
 	VPADDD       Z28, Z5, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2138
+	JNZ          loop1996
 
-row2133:
+row1992:
 	TESTQ      R11, R11
-	JZ         done2134
+	JZ         done1993
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2132
+	JMP        run1991
 
-done2134:
+done1993:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2139
+	JZ           skip1997
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 
-skip2139:
+skip1997:
 	TESTQ        $0x00000002, AX
-	JZ           skip2140
+	JZ           skip1998
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -29172,13 +29172,13 @@ skip2139:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z5, Z5
 
-skip2140:
+skip1998:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
 	VMOVUPS Z5, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2141
+	JLE     last1999
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -29187,15 +29187,15 @@ skip2140:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2129
+	JMP     tile1988
 
-last2141:
+last1999:
 	VZEROUPPER
 	RET
 
 body2:
 	// 3 rows, 1 vectors of 64 bytes
-tile2142:
+tile2000:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -29203,41 +29203,41 @@ tile2142:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2148
+	JZ      zero2006
 	VMOVUPS (R13), Z4
 	VMOVUPS (R13), Z5
 	VMOVUPS (R13), Z6
-	JMP     ready2149
+	JMP     ready2007
 
-zero2148:
+zero2006:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready2149:
+ready2007:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000003, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2147
+	JZ    done2005
 	SUBQ  $+24, AX
-	JGE   main2144
+	JGE   main2002
 
-early2143:
+early2001:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2143
+	JL         early2001
 
-main2144:
+main2002:
 	TESTQ AX, AX
-	JZ    row2146
+	JZ    row2004
 
-run2145:
+run2003:
 	PCALIGN $0x20
 
-loop2151:
+loop2008:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -29251,31 +29251,31 @@ loop2151:
 	VPADDD       Z28, Z6, Z6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2151
+	JNZ          loop2008
 
-row2146:
+row2004:
 	TESTQ      R11, R11
-	JZ         done2147
+	JZ         done2005
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2145
+	JMP        run2003
 
-done2147:
+done2005:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2152
+	JZ           skip2009
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 	VPMULLD      Z0, Z6, Z6
 
-skip2152:
+skip2009:
 	TESTQ        $0x00000002, AX
-	JZ           skip2153
+	JZ           skip2010
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -29290,7 +29290,7 @@ skip2152:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z6, Z6
 
-skip2153:
+skip2010:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -29298,7 +29298,7 @@ skip2153:
 	ADDQ    DX, SI
 	VMOVUPS Z6, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2154
+	JLE     last2011
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -29307,15 +29307,15 @@ skip2153:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2142
+	JMP     tile2000
 
-last2154:
+last2011:
 	VZEROUPPER
 	RET
 
 body3:
 	// 4 rows, 1 vectors of 64 bytes
-tile2155:
+tile2012:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -29325,43 +29325,43 @@ tile2155:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2161
+	JZ      zero2018
 	VMOVUPS (R13), Z4
 	VMOVUPS (R13), Z5
 	VMOVUPS (R13), Z6
 	VMOVUPS (R13), Z7
-	JMP     ready2162
+	JMP     ready2019
 
-zero2161:
+zero2018:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready2162:
+ready2019:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000004, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2160
+	JZ    done2017
 	SUBQ  $+32, AX
-	JGE   main2157
+	JGE   main2014
 
-early2156:
+early2013:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2156
+	JL         early2013
 
-main2157:
+main2014:
 	TESTQ AX, AX
-	JZ    row2159
+	JZ    row2016
 
-run2158:
+run2015:
 	PCALIGN $0x20
 
-loop2164:
+loop2020:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -29379,32 +29379,32 @@ loop2164:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2164
+	JNZ          loop2020
 
-row2159:
+row2016:
 	TESTQ      R11, R11
-	JZ         done2160
+	JZ         done2017
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2158
+	JMP        run2015
 
-done2160:
+done2017:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2165
+	JZ           skip2021
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 	VPMULLD      Z0, Z6, Z6
 	VPMULLD      Z0, Z7, Z7
 
-skip2165:
+skip2021:
 	TESTQ        $0x00000002, AX
-	JZ           skip2166
+	JZ           skip2022
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -29423,7 +29423,7 @@ skip2165:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z7, Z7
 
-skip2166:
+skip2022:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -29433,7 +29433,7 @@ skip2166:
 	ADDQ    DX, SI
 	VMOVUPS Z7, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2167
+	JLE     last2023
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -29442,15 +29442,15 @@ skip2166:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2155
+	JMP     tile2012
 
-last2167:
+last2023:
 	VZEROUPPER
 	RET
 
 body4:
 	// 5 rows, 1 vectors of 64 bytes
-tile2168:
+tile2024:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -29460,45 +29460,45 @@ tile2168:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2174
+	JZ      zero2030
 	VMOVUPS (R13), Z4
 	VMOVUPS (R13), Z5
 	VMOVUPS (R13), Z6
 	VMOVUPS (R13), Z7
 	VMOVUPS (R13), Z8
-	JMP     ready2175
+	JMP     ready2031
 
-zero2174:
+zero2030:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-ready2175:
+ready2031:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000005, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2173
+	JZ    done2029
 	SUBQ  $+40, AX
-	JGE   main2170
+	JGE   main2026
 
-early2169:
+early2025:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2169
+	JL         early2025
 
-main2170:
+main2026:
 	TESTQ AX, AX
-	JZ    row2172
+	JZ    row2028
 
-run2171:
+run2027:
 	PCALIGN $0x20
 
-loop2177:
+loop2032:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -29519,23 +29519,23 @@ loop2177:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2177
+	JNZ          loop2032
 
-row2172:
+row2028:
 	TESTQ      R11, R11
-	JZ         done2173
+	JZ         done2029
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2171
+	JMP        run2027
 
-done2173:
+done2029:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2178
+	JZ           skip2033
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -29543,9 +29543,9 @@ done2173:
 	VPMULLD      Z0, Z7, Z7
 	VPMULLD      Z0, Z8, Z8
 
-skip2178:
+skip2033:
 	TESTQ        $0x00000002, AX
-	JZ           skip2179
+	JZ           skip2034
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -29568,7 +29568,7 @@ skip2178:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z8, Z8
 
-skip2179:
+skip2034:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -29580,7 +29580,7 @@ skip2179:
 	ADDQ    DX, SI
 	VMOVUPS Z8, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2180
+	JLE     last2035
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -29589,15 +29589,15 @@ skip2179:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2168
+	JMP     tile2024
 
-last2180:
+last2035:
 	VZEROUPPER
 	RET
 
 body5:
 	// 6 rows, 1 vectors of 64 bytes
-tile2181:
+tile2036:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -29607,16 +29607,16 @@ tile2181:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2187
+	JZ      zero2042
 	VMOVUPS (R13), Z4
 	VMOVUPS (R13), Z5
 	VMOVUPS (R13), Z6
 	VMOVUPS (R13), Z7
 	VMOVUPS (R13), Z8
 	VMOVUPS (R13), Z9
-	JMP     ready2188
+	JMP     ready2043
 
-zero2187:
+zero2042:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -29624,30 +29624,30 @@ zero2187:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready2188:
+ready2043:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000006, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2186
+	JZ    done2041
 	SUBQ  $+48, AX
-	JGE   main2183
+	JGE   main2038
 
-early2182:
+early2037:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2182
+	JL         early2037
 
-main2183:
+main2038:
 	TESTQ AX, AX
-	JZ    row2185
+	JZ    row2040
 
-run2184:
+run2039:
 	PCALIGN $0x20
 
-loop2190:
+loop2044:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -29671,23 +29671,23 @@ loop2190:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2190
+	JNZ          loop2044
 
-row2185:
+row2040:
 	TESTQ      R11, R11
-	JZ         done2186
+	JZ         done2041
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2184
+	JMP        run2039
 
-done2186:
+done2041:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2191
+	JZ           skip2045
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -29696,9 +29696,9 @@ done2186:
 	VPMULLD      Z0, Z8, Z8
 	VPMULLD      Z0, Z9, Z9
 
-skip2191:
+skip2045:
 	TESTQ        $0x00000002, AX
-	JZ           skip2192
+	JZ           skip2046
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -29725,7 +29725,7 @@ skip2191:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z9, Z9
 
-skip2192:
+skip2046:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -29739,7 +29739,7 @@ skip2192:
 	ADDQ    DX, SI
 	VMOVUPS Z9, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2193
+	JLE     last2047
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -29748,15 +29748,15 @@ skip2192:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2181
+	JMP     tile2036
 
-last2193:
+last2047:
 	VZEROUPPER
 	RET
 
 body6:
 	// 7 rows, 1 vectors of 64 bytes
-tile2194:
+tile2048:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -29768,7 +29768,7 @@ tile2194:
 	ADDQ    DX, R9
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2200
+	JZ      zero2054
 	VMOVUPS (R13), Z4
 	VMOVUPS (R13), Z5
 	VMOVUPS (R13), Z6
@@ -29776,9 +29776,9 @@ tile2194:
 	VMOVUPS (R13), Z8
 	VMOVUPS (R13), Z9
 	VMOVUPS (R13), Z10
-	JMP     ready2201
+	JMP     ready2055
 
-zero2200:
+zero2054:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -29787,30 +29787,30 @@ zero2200:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 
-ready2201:
+ready2055:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000007, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2199
+	JZ    done2053
 	SUBQ  $+56, AX
-	JGE   main2196
+	JGE   main2050
 
-early2195:
+early2049:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2195
+	JL         early2049
 
-main2196:
+main2050:
 	TESTQ AX, AX
-	JZ    row2198
+	JZ    row2052
 
-run2197:
+run2051:
 	PCALIGN $0x20
 
-loop2203:
+loop2056:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -29838,23 +29838,23 @@ loop2203:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop2203
+	JNZ          loop2056
 
-row2198:
+row2052:
 	TESTQ      R11, R11
-	JZ         done2199
+	JZ         done2053
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2197
+	JMP        run2051
 
-done2199:
+done2053:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2204
+	JZ           skip2057
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -29864,9 +29864,9 @@ done2199:
 	VPMULLD      Z0, Z9, Z9
 	VPMULLD      Z0, Z10, Z10
 
-skip2204:
+skip2057:
 	TESTQ        $0x00000002, AX
-	JZ           skip2205
+	JZ           skip2058
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -29897,7 +29897,7 @@ skip2204:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z10, Z10
 
-skip2205:
+skip2058:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -29913,7 +29913,7 @@ skip2205:
 	ADDQ    DX, SI
 	VMOVUPS Z10, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2206
+	JLE     last2059
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -29922,15 +29922,15 @@ skip2205:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2194
+	JMP     tile2048
 
-last2206:
+last2059:
 	VZEROUPPER
 	RET
 
 body7:
 	// 8 rows, 1 vectors of 64 bytes
-tile2207:
+tile2060:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -29942,7 +29942,7 @@ tile2207:
 	ADDQ    DX, R9
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2213
+	JZ      zero2066
 	VMOVUPS (R13), Z4
 	VMOVUPS (R13), Z5
 	VMOVUPS (R13), Z6
@@ -29951,9 +29951,9 @@ tile2207:
 	VMOVUPS (R13), Z9
 	VMOVUPS (R13), Z10
 	VMOVUPS (R13), Z11
-	JMP     ready2214
+	JMP     ready2067
 
-zero2213:
+zero2066:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -29963,30 +29963,30 @@ zero2213:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready2214:
+ready2067:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000008, R11
 	MOVQ  120(R12), R13
 	MOVQ  160(R12), R15
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2212
+	JZ    done2065
 	SUBQ  $+64, AX
-	JGE   main2209
+	JGE   main2062
 
-early2208:
+early2061:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2208
+	JL         early2061
 
-main2209:
+main2062:
 	TESTQ AX, AX
-	JZ    row2211
+	JZ    row2064
 
-run2210:
-steps2215:
+run2063:
+steps2068:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -29994,7 +29994,7 @@ steps2215:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop2216:
+loop2069:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -30027,39 +30027,39 @@ loop2216:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop2216
+	JNZ          loop2069
 	CMPQ         152(R12), $0x00
-	JNE          same2217
+	JNE          same2070
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same2217
+	JNZ          same2070
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same2217:
+same2070:
 	TESTQ AX, AX
-	JNZ   steps2215
+	JNZ   steps2068
 
-row2211:
+row2064:
 	TESTQ      R11, R11
-	JZ         done2212
+	JZ         done2065
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2210
+	JMP        run2063
 
-done2212:
+done2065:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2218
+	JZ           skip2071
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -30070,9 +30070,9 @@ done2212:
 	VPMULLD      Z0, Z10, Z10
 	VPMULLD      Z0, Z11, Z11
 
-skip2218:
+skip2071:
 	TESTQ        $0x00000002, AX
-	JZ           skip2219
+	JZ           skip2072
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Z1
@@ -30107,7 +30107,7 @@ skip2218:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z11, Z11
 
-skip2219:
+skip2072:
 	MOVQ    R13, SI
 	VMOVUPS Z4, K1, (SI)
 	ADDQ    DX, SI
@@ -30125,7 +30125,7 @@ skip2219:
 	ADDQ    DX, SI
 	VMOVUPS Z11, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2220
+	JLE     last2073
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -30134,15 +30134,15 @@ skip2219:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2207
+	JMP     tile2060
 
-last2220:
+last2073:
 	VZEROUPPER
 	RET
 
 body8:
 	// 1 rows, 2 vectors of 64 bytes
-tile2221:
+tile2074:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -30150,40 +30150,40 @@ tile2221:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2227
+	JZ      zero2080
 	VMOVUPS (R13), Z4
 	VMOVUPS 64(R13), Z5
-	JMP     ready2228
+	JMP     ready2081
 
-zero2227:
+zero2080:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready2228:
+ready2081:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000001, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2226
+	JZ    done2079
 	SUBQ  $+8, AX
-	JGE   main2223
+	JGE   main2076
 
-early2222:
+early2075:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2222
+	JL         early2075
 
-main2223:
+main2076:
 	TESTQ AX, AX
-	JZ    row2225
+	JZ    row2078
 
-run2224:
+run2077:
 	PCALIGN $0x20
 
-loop2230:
+loop2082:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -30194,31 +30194,31 @@ loop2230:
 	VPADDD       Z28, Z5, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2230
+	JNZ          loop2082
 
-row2225:
+row2078:
 	TESTQ      R11, R11
-	JZ         done2226
+	JZ         done2079
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2224
+	JMP        run2077
 
-done2226:
+done2079:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2231
+	JZ           skip2083
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 
-skip2231:
+skip2083:
 	TESTQ        $0x00000002, AX
-	JZ           skip2232
+	JZ           skip2084
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -30228,12 +30228,12 @@ skip2231:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z5, Z5
 
-skip2232:
+skip2084:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last2233
+	JLE     last2085
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -30242,15 +30242,15 @@ skip2232:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2221
+	JMP     tile2074
 
-last2233:
+last2085:
 	VZEROUPPER
 	RET
 
 body9:
 	// 2 rows, 2 vectors of 64 bytes
-tile2234:
+tile2086:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -30258,44 +30258,44 @@ tile2234:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2240
+	JZ      zero2092
 	VMOVUPS (R13), Z4
 	VMOVUPS 64(R13), Z5
 	VMOVUPS (R13), Z6
 	VMOVUPS 64(R13), Z7
-	JMP     ready2241
+	JMP     ready2093
 
-zero2240:
+zero2092:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready2241:
+ready2093:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000002, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2239
+	JZ    done2091
 	SUBQ  $+16, AX
-	JGE   main2236
+	JGE   main2088
 
-early2235:
+early2087:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2235
+	JL         early2087
 
-main2236:
+main2088:
 	TESTQ AX, AX
-	JZ    row2238
+	JZ    row2090
 
-run2237:
+run2089:
 	PCALIGN $0x20
 
-loop2243:
+loop2094:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -30311,33 +30311,33 @@ loop2243:
 	VPADDD       Z28, Z7, Z7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2243
+	JNZ          loop2094
 
-row2238:
+row2090:
 	TESTQ      R11, R11
-	JZ         done2239
+	JZ         done2091
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2237
+	JMP        run2089
 
-done2239:
+done2091:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2244
+	JZ           skip2095
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 	VPMULLD      Z0, Z6, Z6
 	VPMULLD      Z0, Z7, Z7
 
-skip2244:
+skip2095:
 	TESTQ        $0x00000002, AX
-	JZ           skip2245
+	JZ           skip2096
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -30354,7 +30354,7 @@ skip2244:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z7, Z7
 
-skip2245:
+skip2096:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -30362,7 +30362,7 @@ skip2245:
 	VMOVUPS Z6, (SI)
 	VMOVUPS Z7, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last2246
+	JLE     last2097
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -30371,15 +30371,15 @@ skip2245:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2234
+	JMP     tile2086
 
-last2246:
+last2097:
 	VZEROUPPER
 	RET
 
 body10:
 	// 3 rows, 2 vectors of 64 bytes
-tile2247:
+tile2098:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -30387,16 +30387,16 @@ tile2247:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2253
+	JZ      zero2104
 	VMOVUPS (R13), Z4
 	VMOVUPS 64(R13), Z5
 	VMOVUPS (R13), Z6
 	VMOVUPS 64(R13), Z7
 	VMOVUPS (R13), Z8
 	VMOVUPS 64(R13), Z9
-	JMP     ready2254
+	JMP     ready2105
 
-zero2253:
+zero2104:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -30404,31 +30404,31 @@ zero2253:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready2254:
+ready2105:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000003, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2252
+	JZ    done2103
 	SUBQ  $+24, AX
-	JGE   main2249
+	JGE   main2100
 
-early2248:
+early2099:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2248
+	JL         early2099
 
-main2249:
+main2100:
 	TESTQ AX, AX
-	JZ    row2251
+	JZ    row2102
 
-run2250:
+run2101:
 	PCALIGN $0x20
 
-loop2256:
+loop2106:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -30449,24 +30449,24 @@ loop2256:
 	VPADDD       Z28, Z9, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2256
+	JNZ          loop2106
 
-row2251:
+row2102:
 	TESTQ      R11, R11
-	JZ         done2252
+	JZ         done2103
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2250
+	JMP        run2101
 
-done2252:
+done2103:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2257
+	JZ           skip2107
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -30475,9 +30475,9 @@ done2252:
 	VPMULLD      Z0, Z8, Z8
 	VPMULLD      Z0, Z9, Z9
 
-skip2257:
+skip2107:
 	TESTQ        $0x00000002, AX
-	JZ           skip2258
+	JZ           skip2108
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -30501,7 +30501,7 @@ skip2257:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z9, Z9
 
-skip2258:
+skip2108:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -30512,7 +30512,7 @@ skip2258:
 	VMOVUPS Z8, (SI)
 	VMOVUPS Z9, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last2259
+	JLE     last2109
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -30521,15 +30521,15 @@ skip2258:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2247
+	JMP     tile2098
 
-last2259:
+last2109:
 	VZEROUPPER
 	RET
 
 body11:
 	// 4 rows, 2 vectors of 64 bytes
-tile2260:
+tile2110:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -30539,7 +30539,7 @@ tile2260:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2266
+	JZ      zero2116
 	VMOVUPS (R13), Z4
 	VMOVUPS 64(R13), Z5
 	VMOVUPS (R13), Z6
@@ -30548,9 +30548,9 @@ tile2260:
 	VMOVUPS 64(R13), Z9
 	VMOVUPS (R13), Z10
 	VMOVUPS 64(R13), Z11
-	JMP     ready2267
+	JMP     ready2117
 
-zero2266:
+zero2116:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -30560,31 +30560,31 @@ zero2266:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready2267:
+ready2117:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000004, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2265
+	JZ    done2115
 	SUBQ  $+32, AX
-	JGE   main2262
+	JGE   main2112
 
-early2261:
+early2111:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2261
+	JL         early2111
 
-main2262:
+main2112:
 	TESTQ AX, AX
-	JZ    row2264
+	JZ    row2114
 
-run2263:
+run2113:
 	PCALIGN $0x20
 
-loop2269:
+loop2118:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -30611,24 +30611,24 @@ loop2269:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2269
+	JNZ          loop2118
 
-row2264:
+row2114:
 	TESTQ      R11, R11
-	JZ         done2265
+	JZ         done2115
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2263
+	JMP        run2113
 
-done2265:
+done2115:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2270
+	JZ           skip2119
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -30639,9 +30639,9 @@ done2265:
 	VPMULLD      Z0, Z10, Z10
 	VPMULLD      Z0, Z11, Z11
 
-skip2270:
+skip2119:
 	TESTQ        $0x00000002, AX
-	JZ           skip2271
+	JZ           skip2120
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -30672,7 +30672,7 @@ skip2270:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z11, Z11
 
-skip2271:
+skip2120:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -30686,7 +30686,7 @@ skip2271:
 	VMOVUPS Z10, (SI)
 	VMOVUPS Z11, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last2272
+	JLE     last2121
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -30695,15 +30695,15 @@ skip2271:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2260
+	JMP     tile2110
 
-last2272:
+last2121:
 	VZEROUPPER
 	RET
 
 body12:
 	// 5 rows, 2 vectors of 64 bytes
-tile2273:
+tile2122:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -30713,7 +30713,7 @@ tile2273:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2279
+	JZ      zero2128
 	VMOVUPS (R13), Z4
 	VMOVUPS 64(R13), Z5
 	VMOVUPS (R13), Z6
@@ -30724,9 +30724,9 @@ tile2273:
 	VMOVUPS 64(R13), Z11
 	VMOVUPS (R13), Z12
 	VMOVUPS 64(R13), Z13
-	JMP     ready2280
+	JMP     ready2129
 
-zero2279:
+zero2128:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -30738,31 +30738,31 @@ zero2279:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 
-ready2280:
+ready2129:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000005, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2278
+	JZ    done2127
 	SUBQ  $+40, AX
-	JGE   main2275
+	JGE   main2124
 
-early2274:
+early2123:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2274
+	JL         early2123
 
-main2275:
+main2124:
 	TESTQ AX, AX
-	JZ    row2277
+	JZ    row2126
 
-run2276:
+run2125:
 	PCALIGN $0x20
 
-loop2282:
+loop2130:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -30794,24 +30794,24 @@ loop2282:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2282
+	JNZ          loop2130
 
-row2277:
+row2126:
 	TESTQ      R11, R11
-	JZ         done2278
+	JZ         done2127
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2276
+	JMP        run2125
 
-done2278:
+done2127:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2283
+	JZ           skip2131
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -30824,9 +30824,9 @@ done2278:
 	VPMULLD      Z0, Z12, Z12
 	VPMULLD      Z0, Z13, Z13
 
-skip2283:
+skip2131:
 	TESTQ        $0x00000002, AX
-	JZ           skip2284
+	JZ           skip2132
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -30864,7 +30864,7 @@ skip2283:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z13, Z13
 
-skip2284:
+skip2132:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -30881,7 +30881,7 @@ skip2284:
 	VMOVUPS Z12, (SI)
 	VMOVUPS Z13, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last2285
+	JLE     last2133
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -30890,15 +30890,15 @@ skip2284:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2273
+	JMP     tile2122
 
-last2285:
+last2133:
 	VZEROUPPER
 	RET
 
 body13:
 	// 6 rows, 2 vectors of 64 bytes
-tile2286:
+tile2134:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -30908,7 +30908,7 @@ tile2286:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2292
+	JZ      zero2140
 	VMOVUPS (R13), Z4
 	VMOVUPS 64(R13), Z5
 	VMOVUPS (R13), Z6
@@ -30921,9 +30921,9 @@ tile2286:
 	VMOVUPS 64(R13), Z13
 	VMOVUPS (R13), Z14
 	VMOVUPS 64(R13), Z15
-	JMP     ready2293
+	JMP     ready2141
 
-zero2292:
+zero2140:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -30937,31 +30937,31 @@ zero2292:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 
-ready2293:
+ready2141:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000006, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2291
+	JZ    done2139
 	SUBQ  $+48, AX
-	JGE   main2288
+	JGE   main2136
 
-early2287:
+early2135:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2287
+	JL         early2135
 
-main2288:
+main2136:
 	TESTQ AX, AX
-	JZ    row2290
+	JZ    row2138
 
-run2289:
+run2137:
 	PCALIGN $0x20
 
-loop2295:
+loop2142:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -30998,24 +30998,24 @@ loop2295:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2295
+	JNZ          loop2142
 
-row2290:
+row2138:
 	TESTQ      R11, R11
-	JZ         done2291
+	JZ         done2139
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2289
+	JMP        run2137
 
-done2291:
+done2139:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2296
+	JZ           skip2143
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -31030,9 +31030,9 @@ done2291:
 	VPMULLD      Z0, Z14, Z14
 	VPMULLD      Z0, Z15, Z15
 
-skip2296:
+skip2143:
 	TESTQ        $0x00000002, AX
-	JZ           skip2297
+	JZ           skip2144
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -31077,7 +31077,7 @@ skip2296:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z15, Z15
 
-skip2297:
+skip2144:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -31097,7 +31097,7 @@ skip2297:
 	VMOVUPS Z14, (SI)
 	VMOVUPS Z15, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last2298
+	JLE     last2145
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -31106,15 +31106,15 @@ skip2297:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2286
+	JMP     tile2134
 
-last2298:
+last2145:
 	VZEROUPPER
 	RET
 
 body14:
 	// 7 rows, 2 vectors of 64 bytes
-tile2299:
+tile2146:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -31126,7 +31126,7 @@ tile2299:
 	ADDQ    DX, R9
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2305
+	JZ      zero2152
 	VMOVUPS (R13), Z4
 	VMOVUPS 64(R13), Z5
 	VMOVUPS (R13), Z6
@@ -31141,9 +31141,9 @@ tile2299:
 	VMOVUPS 64(R13), Z15
 	VMOVUPS (R13), Z16
 	VMOVUPS 64(R13), Z17
-	JMP     ready2306
+	JMP     ready2153
 
-zero2305:
+zero2152:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -31159,31 +31159,31 @@ zero2305:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 
-ready2306:
+ready2153:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000007, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2304
+	JZ    done2151
 	SUBQ  $+56, AX
-	JGE   main2301
+	JGE   main2148
 
-early2300:
+early2147:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2300
+	JL         early2147
 
-main2301:
+main2148:
 	TESTQ AX, AX
-	JZ    row2303
+	JZ    row2150
 
-run2302:
+run2149:
 	PCALIGN $0x20
 
-loop2308:
+loop2154:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -31226,24 +31226,24 @@ loop2308:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop2308
+	JNZ          loop2154
 
-row2303:
+row2150:
 	TESTQ      R11, R11
-	JZ         done2304
+	JZ         done2151
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2302
+	JMP        run2149
 
-done2304:
+done2151:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2309
+	JZ           skip2155
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -31260,9 +31260,9 @@ done2304:
 	VPMULLD      Z0, Z16, Z16
 	VPMULLD      Z0, Z17, Z17
 
-skip2309:
+skip2155:
 	TESTQ        $0x00000002, AX
-	JZ           skip2310
+	JZ           skip2156
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -31314,7 +31314,7 @@ skip2309:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z17, Z17
 
-skip2310:
+skip2156:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -31337,7 +31337,7 @@ skip2310:
 	VMOVUPS Z16, (SI)
 	VMOVUPS Z17, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last2311
+	JLE     last2157
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -31346,15 +31346,15 @@ skip2310:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2299
+	JMP     tile2146
 
-last2311:
+last2157:
 	VZEROUPPER
 	RET
 
 body15:
 	// 8 rows, 2 vectors of 64 bytes
-tile2312:
+tile2158:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -31366,7 +31366,7 @@ tile2312:
 	ADDQ    DX, R9
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2318
+	JZ      zero2164
 	VMOVUPS (R13), Z4
 	VMOVUPS 64(R13), Z5
 	VMOVUPS (R13), Z6
@@ -31383,9 +31383,9 @@ tile2312:
 	VMOVUPS 64(R13), Z17
 	VMOVUPS (R13), Z18
 	VMOVUPS 64(R13), Z19
-	JMP     ready2319
+	JMP     ready2165
 
-zero2318:
+zero2164:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -31403,31 +31403,31 @@ zero2318:
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
 
-ready2319:
+ready2165:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000008, R11
 	MOVQ  120(R12), R13
 	MOVQ  160(R12), R15
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2317
+	JZ    done2163
 	SUBQ  $+64, AX
-	JGE   main2314
+	JGE   main2160
 
-early2313:
+early2159:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2313
+	JL         early2159
 
-main2314:
+main2160:
 	TESTQ AX, AX
-	JZ    row2316
+	JZ    row2162
 
-run2315:
-steps2320:
+run2161:
+steps2166:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -31435,7 +31435,7 @@ steps2320:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop2321:
+loop2167:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -31485,40 +31485,40 @@ loop2321:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop2321
+	JNZ          loop2167
 	CMPQ         152(R12), $0x00
-	JNE          same2322
+	JNE          same2168
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same2322
+	JNZ          same2168
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same2322:
+same2168:
 	TESTQ AX, AX
-	JNZ   steps2320
+	JNZ   steps2166
 
-row2316:
+row2162:
 	TESTQ      R11, R11
-	JZ         done2317
+	JZ         done2163
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2315
+	JMP        run2161
 
-done2317:
+done2163:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2323
+	JZ           skip2169
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -31537,9 +31537,9 @@ done2317:
 	VPMULLD      Z0, Z18, Z18
 	VPMULLD      Z0, Z19, Z19
 
-skip2323:
+skip2169:
 	TESTQ        $0x00000002, AX
-	JZ           skip2324
+	JZ           skip2170
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -31598,7 +31598,7 @@ skip2323:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z19, Z19
 
-skip2324:
+skip2170:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, K1, 64(SI)
@@ -31624,7 +31624,7 @@ skip2324:
 	VMOVUPS Z18, (SI)
 	VMOVUPS Z19, K1, 64(SI)
 	DECQ    72(R12)
-	JLE     last2325
+	JLE     last2171
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -31633,15 +31633,15 @@ skip2324:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2312
+	JMP     tile2158
 
-last2325:
+last2171:
 	VZEROUPPER
 	RET
 
 body16:
 	// 1 rows, 3 vectors of 64 bytes
-tile2326:
+tile2172:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -31649,43 +31649,43 @@ tile2326:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2332
+	JZ      zero2178
 	VMOVUPS (R13), Z4
 	VMOVUPS 64(R13), Z5
 	VMOVUPS 128(R13), Z6
-	JMP     ready2333
+	JMP     ready2179
 
-zero2332:
+zero2178:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready2333:
+ready2179:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000001, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2331
+	JZ    done2177
 	SUBQ  $+8, AX
-	JGE   main2328
+	JGE   main2174
 
-early2327:
+early2173:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2327
+	JL         early2173
 
-main2328:
+main2174:
 	TESTQ AX, AX
-	JZ    row2330
+	JZ    row2176
 
-run2329:
+run2175:
 	PCALIGN $0x20
 
-loop2335:
+loop2180:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -31699,33 +31699,33 @@ loop2335:
 	VPADDD       Z28, Z6, Z6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2335
+	JNZ          loop2180
 
-row2330:
+row2176:
 	TESTQ      R11, R11
-	JZ         done2331
+	JZ         done2177
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2329
+	JMP        run2175
 
-done2331:
+done2177:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2336
+	JZ           skip2181
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
 	VPMULLD      Z0, Z6, Z6
 
-skip2336:
+skip2181:
 	TESTQ        $0x00000002, AX
-	JZ           skip2337
+	JZ           skip2182
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -31738,13 +31738,13 @@ skip2336:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z6, Z6
 
-skip2337:
+skip2182:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
 	VMOVUPS Z6, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last2338
+	JLE     last2183
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -31753,15 +31753,15 @@ skip2337:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2326
+	JMP     tile2172
 
-last2338:
+last2183:
 	VZEROUPPER
 	RET
 
 body17:
 	// 2 rows, 3 vectors of 64 bytes
-tile2339:
+tile2184:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -31769,16 +31769,16 @@ tile2339:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2345
+	JZ      zero2190
 	VMOVUPS (R13), Z4
 	VMOVUPS 64(R13), Z5
 	VMOVUPS 128(R13), Z6
 	VMOVUPS (R13), Z7
 	VMOVUPS 64(R13), Z8
 	VMOVUPS 128(R13), Z9
-	JMP     ready2346
+	JMP     ready2191
 
-zero2345:
+zero2190:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -31786,32 +31786,32 @@ zero2345:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready2346:
+ready2191:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000002, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2344
+	JZ    done2189
 	SUBQ  $+16, AX
-	JGE   main2341
+	JGE   main2186
 
-early2340:
+early2185:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2340
+	JL         early2185
 
-main2341:
+main2186:
 	TESTQ AX, AX
-	JZ    row2343
+	JZ    row2188
 
-run2342:
+run2187:
 	PCALIGN $0x20
 
-loop2348:
+loop2192:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -31832,25 +31832,25 @@ loop2348:
 	VPADDD       Z28, Z9, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2348
+	JNZ          loop2192
 
-row2343:
+row2188:
 	TESTQ      R11, R11
-	JZ         done2344
+	JZ         done2189
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2342
+	JMP        run2187
 
-done2344:
+done2189:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2349
+	JZ           skip2193
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -31859,9 +31859,9 @@ done2344:
 	VPMULLD      Z0, Z8, Z8
 	VPMULLD      Z0, Z9, Z9
 
-skip2349:
+skip2193:
 	TESTQ        $0x00000002, AX
-	JZ           skip2350
+	JZ           skip2194
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -31884,7 +31884,7 @@ skip2349:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z9, Z9
 
-skip2350:
+skip2194:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -31894,7 +31894,7 @@ skip2350:
 	VMOVUPS Z8, 64(SI)
 	VMOVUPS Z9, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last2351
+	JLE     last2195
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -31903,15 +31903,15 @@ skip2350:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2339
+	JMP     tile2184
 
-last2351:
+last2195:
 	VZEROUPPER
 	RET
 
 body18:
 	// 3 rows, 3 vectors of 64 bytes
-tile2352:
+tile2196:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -31919,7 +31919,7 @@ tile2352:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2358
+	JZ      zero2202
 	VMOVUPS (R13), Z4
 	VMOVUPS 64(R13), Z5
 	VMOVUPS 128(R13), Z6
@@ -31929,9 +31929,9 @@ tile2352:
 	VMOVUPS (R13), Z10
 	VMOVUPS 64(R13), Z11
 	VMOVUPS 128(R13), Z12
-	JMP     ready2359
+	JMP     ready2203
 
-zero2358:
+zero2202:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -31942,32 +31942,32 @@ zero2358:
 	VXORPS Y11, Y11, Y11
 	VXORPS Y12, Y12, Y12
 
-ready2359:
+ready2203:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000003, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2357
+	JZ    done2201
 	SUBQ  $+24, AX
-	JGE   main2354
+	JGE   main2198
 
-early2353:
+early2197:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2353
+	JL         early2197
 
-main2354:
+main2198:
 	TESTQ AX, AX
-	JZ    row2356
+	JZ    row2200
 
-run2355:
+run2199:
 	PCALIGN $0x20
 
-loop2361:
+loop2204:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -31995,25 +31995,25 @@ loop2361:
 	VPADDD       Z28, Z12, Z12
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2361
+	JNZ          loop2204
 
-row2356:
+row2200:
 	TESTQ      R11, R11
-	JZ         done2357
+	JZ         done2201
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2355
+	JMP        run2199
 
-done2357:
+done2201:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2362
+	JZ           skip2205
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -32025,9 +32025,9 @@ done2357:
 	VPMULLD      Z0, Z11, Z11
 	VPMULLD      Z0, Z12, Z12
 
-skip2362:
+skip2205:
 	TESTQ        $0x00000002, AX
-	JZ           skip2363
+	JZ           skip2206
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -32060,7 +32060,7 @@ skip2362:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z12, Z12
 
-skip2363:
+skip2206:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -32074,7 +32074,7 @@ skip2363:
 	VMOVUPS Z11, 64(SI)
 	VMOVUPS Z12, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last2364
+	JLE     last2207
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -32083,15 +32083,15 @@ skip2363:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2352
+	JMP     tile2196
 
-last2364:
+last2207:
 	VZEROUPPER
 	RET
 
 body19:
 	// 4 rows, 3 vectors of 64 bytes
-tile2365:
+tile2208:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -32101,7 +32101,7 @@ tile2365:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2371
+	JZ      zero2214
 	VMOVUPS (R13), Z4
 	VMOVUPS 64(R13), Z5
 	VMOVUPS 128(R13), Z6
@@ -32114,9 +32114,9 @@ tile2365:
 	VMOVUPS (R13), Z13
 	VMOVUPS 64(R13), Z14
 	VMOVUPS 128(R13), Z15
-	JMP     ready2372
+	JMP     ready2215
 
-zero2371:
+zero2214:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -32130,32 +32130,32 @@ zero2371:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 
-ready2372:
+ready2215:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000004, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2370
+	JZ    done2213
 	SUBQ  $+32, AX
-	JGE   main2367
+	JGE   main2210
 
-early2366:
+early2209:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2366
+	JL         early2209
 
-main2367:
+main2210:
 	TESTQ AX, AX
-	JZ    row2369
+	JZ    row2212
 
-run2368:
+run2211:
 	PCALIGN $0x20
 
-loop2374:
+loop2216:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -32191,25 +32191,25 @@ loop2374:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2374
+	JNZ          loop2216
 
-row2369:
+row2212:
 	TESTQ      R11, R11
-	JZ         done2370
+	JZ         done2213
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2368
+	JMP        run2211
 
-done2370:
+done2213:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2375
+	JZ           skip2217
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -32224,9 +32224,9 @@ done2370:
 	VPMULLD      Z0, Z14, Z14
 	VPMULLD      Z0, Z15, Z15
 
-skip2375:
+skip2217:
 	TESTQ        $0x00000002, AX
-	JZ           skip2376
+	JZ           skip2218
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -32269,7 +32269,7 @@ skip2375:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z15, Z15
 
-skip2376:
+skip2218:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -32287,7 +32287,7 @@ skip2376:
 	VMOVUPS Z14, 64(SI)
 	VMOVUPS Z15, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last2377
+	JLE     last2219
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -32296,15 +32296,15 @@ skip2376:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2365
+	JMP     tile2208
 
-last2377:
+last2219:
 	VZEROUPPER
 	RET
 
 body20:
 	// 5 rows, 3 vectors of 64 bytes
-tile2378:
+tile2220:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -32314,7 +32314,7 @@ tile2378:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2384
+	JZ      zero2226
 	VMOVUPS (R13), Z4
 	VMOVUPS 64(R13), Z5
 	VMOVUPS 128(R13), Z6
@@ -32330,9 +32330,9 @@ tile2378:
 	VMOVUPS (R13), Z16
 	VMOVUPS 64(R13), Z17
 	VMOVUPS 128(R13), Z18
-	JMP     ready2385
+	JMP     ready2227
 
-zero2384:
+zero2226:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -32349,32 +32349,32 @@ zero2384:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 
-ready2385:
+ready2227:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000005, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2383
+	JZ    done2225
 	SUBQ  $+40, AX
-	JGE   main2380
+	JGE   main2222
 
-early2379:
+early2221:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2379
+	JL         early2221
 
-main2380:
+main2222:
 	TESTQ AX, AX
-	JZ    row2382
+	JZ    row2224
 
-run2381:
+run2223:
 	PCALIGN $0x20
 
-loop2387:
+loop2228:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -32417,25 +32417,25 @@ loop2387:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2387
+	JNZ          loop2228
 
-row2382:
+row2224:
 	TESTQ      R11, R11
-	JZ         done2383
+	JZ         done2225
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2381
+	JMP        run2223
 
-done2383:
+done2225:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2388
+	JZ           skip2229
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -32453,9 +32453,9 @@ done2383:
 	VPMULLD      Z0, Z17, Z17
 	VPMULLD      Z0, Z18, Z18
 
-skip2388:
+skip2229:
 	TESTQ        $0x00000002, AX
-	JZ           skip2389
+	JZ           skip2230
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -32508,7 +32508,7 @@ skip2388:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z18, Z18
 
-skip2389:
+skip2230:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -32530,7 +32530,7 @@ skip2389:
 	VMOVUPS Z17, 64(SI)
 	VMOVUPS Z18, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last2390
+	JLE     last2231
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -32539,15 +32539,15 @@ skip2389:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2378
+	JMP     tile2220
 
-last2390:
+last2231:
 	VZEROUPPER
 	RET
 
 body21:
 	// 6 rows, 3 vectors of 64 bytes
-tile2391:
+tile2232:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -32557,7 +32557,7 @@ tile2391:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2397
+	JZ      zero2238
 	VMOVUPS (R13), Z4
 	VMOVUPS 64(R13), Z5
 	VMOVUPS 128(R13), Z6
@@ -32576,9 +32576,9 @@ tile2391:
 	VMOVUPS (R13), Z19
 	VMOVUPS 64(R13), Z20
 	VMOVUPS 128(R13), Z21
-	JMP     ready2398
+	JMP     ready2239
 
-zero2397:
+zero2238:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -32598,32 +32598,32 @@ zero2397:
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
 
-ready2398:
+ready2239:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000006, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2396
+	JZ    done2237
 	SUBQ  $+48, AX
-	JGE   main2393
+	JGE   main2234
 
-early2392:
+early2233:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2392
+	JL         early2233
 
-main2393:
+main2234:
 	TESTQ AX, AX
-	JZ    row2395
+	JZ    row2236
 
-run2394:
+run2235:
 	PCALIGN $0x20
 
-loop2400:
+loop2240:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -32673,25 +32673,25 @@ loop2400:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2400
+	JNZ          loop2240
 
-row2395:
+row2236:
 	TESTQ      R11, R11
-	JZ         done2396
+	JZ         done2237
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2394
+	JMP        run2235
 
-done2396:
+done2237:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2401
+	JZ           skip2241
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -32712,9 +32712,9 @@ done2396:
 	VPMULLD      Z0, Z20, Z20
 	VPMULLD      Z0, Z21, Z21
 
-skip2401:
+skip2241:
 	TESTQ        $0x00000002, AX
-	JZ           skip2402
+	JZ           skip2242
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -32777,7 +32777,7 @@ skip2401:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z21, Z21
 
-skip2402:
+skip2242:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -32803,7 +32803,7 @@ skip2402:
 	VMOVUPS Z20, 64(SI)
 	VMOVUPS Z21, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last2403
+	JLE     last2243
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -32812,15 +32812,15 @@ skip2402:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2391
+	JMP     tile2232
 
-last2403:
+last2243:
 	VZEROUPPER
 	RET
 
 body22:
 	// 7 rows, 3 vectors of 64 bytes
-tile2404:
+tile2244:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -32832,7 +32832,7 @@ tile2404:
 	ADDQ    DX, R9
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2410
+	JZ      zero2250
 	VMOVUPS (R13), Z4
 	VMOVUPS 64(R13), Z5
 	VMOVUPS 128(R13), Z6
@@ -32854,9 +32854,9 @@ tile2404:
 	VMOVUPS (R13), Z22
 	VMOVUPS 64(R13), Z23
 	VMOVUPS 128(R13), Z24
-	JMP     ready2411
+	JMP     ready2251
 
-zero2410:
+zero2250:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -32879,32 +32879,32 @@ zero2410:
 	VPXORD Z23, Z23, Z23
 	VPXORD Z24, Z24, Z24
 
-ready2411:
+ready2251:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000007, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2409
+	JZ    done2249
 	SUBQ  $+56, AX
-	JGE   main2406
+	JGE   main2246
 
-early2405:
+early2245:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2405
+	JL         early2245
 
-main2406:
+main2246:
 	TESTQ AX, AX
-	JZ    row2408
+	JZ    row2248
 
-run2407:
+run2247:
 	PCALIGN $0x20
 
-loop2413:
+loop2252:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -32962,25 +32962,25 @@ loop2413:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop2413
+	JNZ          loop2252
 
-row2408:
+row2248:
 	TESTQ      R11, R11
-	JZ         done2409
+	JZ         done2249
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2407
+	JMP        run2247
 
-done2409:
+done2249:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2414
+	JZ           skip2253
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -33004,9 +33004,9 @@ done2409:
 	VPMULLD      Z0, Z23, Z23
 	VPMULLD      Z0, Z24, Z24
 
-skip2414:
+skip2253:
 	TESTQ        $0x00000002, AX
-	JZ           skip2415
+	JZ           skip2254
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -33079,7 +33079,7 @@ skip2414:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z24, Z24
 
-skip2415:
+skip2254:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -33109,7 +33109,7 @@ skip2415:
 	VMOVUPS Z23, 64(SI)
 	VMOVUPS Z24, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last2416
+	JLE     last2255
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -33118,15 +33118,15 @@ skip2415:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2404
+	JMP     tile2244
 
-last2416:
+last2255:
 	VZEROUPPER
 	RET
 
 body23:
 	// 8 rows, 3 vectors of 64 bytes
-tile2417:
+tile2256:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -33138,7 +33138,7 @@ tile2417:
 	ADDQ    DX, R9
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2423
+	JZ      zero2262
 	VMOVUPS (R13), Z4
 	VMOVUPS 64(R13), Z5
 	VMOVUPS 128(R13), Z6
@@ -33163,9 +33163,9 @@ tile2417:
 	VMOVUPS (R13), Z25
 	VMOVUPS 64(R13), Z26
 	VMOVUPS 128(R13), Z27
-	JMP     ready2424
+	JMP     ready2263
 
-zero2423:
+zero2262:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -33191,32 +33191,32 @@ zero2423:
 	VPXORD Z26, Z26, Z26
 	VPXORD Z27, Z27, Z27
 
-ready2424:
+ready2263:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000008, R11
 	MOVQ  120(R12), R13
 	MOVQ  160(R12), R15
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2422
+	JZ    done2261
 	SUBQ  $+64, AX
-	JGE   main2419
+	JGE   main2258
 
-early2418:
+early2257:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2418
+	JL         early2257
 
-main2419:
+main2258:
 	TESTQ AX, AX
-	JZ    row2421
+	JZ    row2260
 
-run2420:
-steps2425:
+run2259:
+steps2264:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -33224,7 +33224,7 @@ steps2425:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop2426:
+loop2265:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -33291,41 +33291,41 @@ loop2426:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop2426
+	JNZ          loop2265
 	CMPQ         152(R12), $0x00
-	JNE          same2427
+	JNE          same2266
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same2427
+	JNZ          same2266
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same2427:
+same2266:
 	TESTQ AX, AX
-	JNZ   steps2425
+	JNZ   steps2264
 
-row2421:
+row2260:
 	TESTQ      R11, R11
-	JZ         done2422
+	JZ         done2261
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2420
+	JMP        run2259
 
-done2422:
+done2261:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2428
+	JZ           skip2267
 	VPBROADCASTD 200(R12), Z0
 	VPMULLD      Z0, Z4, Z4
 	VPMULLD      Z0, Z5, Z5
@@ -33352,9 +33352,9 @@ done2422:
 	VPMULLD      Z0, Z26, Z26
 	VPMULLD      Z0, Z27, Z27
 
-skip2428:
+skip2267:
 	TESTQ        $0x00000002, AX
-	JZ           skip2429
+	JZ           skip2268
 	VPBROADCASTD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -33437,7 +33437,7 @@ skip2428:
 	VPMULLD      Z0, Z1, Z1
 	VPADDD       Z1, Z27, Z27
 
-skip2429:
+skip2268:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -33471,7 +33471,7 @@ skip2429:
 	VMOVUPS Z26, 64(SI)
 	VMOVUPS Z27, K1, 128(SI)
 	DECQ    72(R12)
-	JLE     last2430
+	JLE     last2269
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -33480,15 +33480,15 @@ skip2429:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2417
+	JMP     tile2256
 
-last2430:
+last2269:
 	VZEROUPPER
 	RET
 
 body24:
 	// 1 rows, 1 vectors of 32 bytes
-tile2431:
+tile2270:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -33496,37 +33496,37 @@ tile2431:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2437
+	JZ      zero2276
 	VMOVUPS (R13), Y4
-	JMP     ready2438
+	JMP     ready2277
 
-zero2437:
+zero2276:
 	VXORPS Y4, Y4, Y4
 
-ready2438:
+ready2277:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000001, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2436
+	JZ    done2275
 	SUBQ  $+8, AX
-	JGE   main2433
+	JGE   main2272
 
-early2432:
+early2271:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2432
+	JL         early2271
 
-main2433:
+main2272:
 	TESTQ AX, AX
-	JZ    row2435
+	JZ    row2274
 
-run2434:
+run2273:
 	PCALIGN $0x20
 
-loop2440:
+loop2278:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -33534,40 +33534,40 @@ loop2440:
 	VPADDD       Y28, Y4, Y4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2440
+	JNZ          loop2278
 
-row2435:
+row2274:
 	TESTQ      R11, R11
-	JZ         done2436
+	JZ         done2275
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2434
+	JMP        run2273
 
-done2436:
+done2275:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2441
+	JZ           skip2279
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 
-skip2441:
+skip2279:
 	TESTQ        $0x00000002, AX
-	JZ           skip2442
+	JZ           skip2280
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y4, Y4
 
-skip2442:
+skip2280:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2443
+	JLE     last2281
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -33576,15 +33576,15 @@ skip2442:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2431
+	JMP     tile2270
 
-last2443:
+last2281:
 	VZEROUPPER
 	RET
 
 body25:
 	// 2 rows, 1 vectors of 32 bytes
-tile2444:
+tile2282:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -33592,39 +33592,39 @@ tile2444:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2450
+	JZ      zero2288
 	VMOVUPS (R13), Y4
 	VMOVUPS (R13), Y5
-	JMP     ready2451
+	JMP     ready2289
 
-zero2450:
+zero2288:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready2451:
+ready2289:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000002, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2449
+	JZ    done2287
 	SUBQ  $+16, AX
-	JGE   main2446
+	JGE   main2284
 
-early2445:
+early2283:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2445
+	JL         early2283
 
-main2446:
+main2284:
 	TESTQ AX, AX
-	JZ    row2448
+	JZ    row2286
 
-run2447:
+run2285:
 	PCALIGN $0x20
 
-loop2453:
+loop2290:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -33635,30 +33635,30 @@ loop2453:
 	VPADDD       Y28, Y5, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2453
+	JNZ          loop2290
 
-row2448:
+row2286:
 	TESTQ      R11, R11
-	JZ         done2449
+	JZ         done2287
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2447
+	JMP        run2285
 
-done2449:
+done2287:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2454
+	JZ           skip2291
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 
-skip2454:
+skip2291:
 	TESTQ        $0x00000002, AX
-	JZ           skip2455
+	JZ           skip2292
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -33669,13 +33669,13 @@ skip2454:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 
-skip2455:
+skip2292:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
 	VMOVUPS Y5, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2456
+	JLE     last2293
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -33684,15 +33684,15 @@ skip2455:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2444
+	JMP     tile2282
 
-last2456:
+last2293:
 	VZEROUPPER
 	RET
 
 body26:
 	// 3 rows, 1 vectors of 32 bytes
-tile2457:
+tile2294:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -33700,41 +33700,41 @@ tile2457:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2463
+	JZ      zero2300
 	VMOVUPS (R13), Y4
 	VMOVUPS (R13), Y5
 	VMOVUPS (R13), Y6
-	JMP     ready2464
+	JMP     ready2301
 
-zero2463:
+zero2300:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready2464:
+ready2301:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000003, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2462
+	JZ    done2299
 	SUBQ  $+24, AX
-	JGE   main2459
+	JGE   main2296
 
-early2458:
+early2295:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2458
+	JL         early2295
 
-main2459:
+main2296:
 	TESTQ AX, AX
-	JZ    row2461
+	JZ    row2298
 
-run2460:
+run2297:
 	PCALIGN $0x20
 
-loop2466:
+loop2302:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -33748,31 +33748,31 @@ loop2466:
 	VPADDD       Y28, Y6, Y6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2466
+	JNZ          loop2302
 
-row2461:
+row2298:
 	TESTQ      R11, R11
-	JZ         done2462
+	JZ         done2299
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2460
+	JMP        run2297
 
-done2462:
+done2299:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2467
+	JZ           skip2303
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 	VPMULLD      Y0, Y6, Y6
 
-skip2467:
+skip2303:
 	TESTQ        $0x00000002, AX
-	JZ           skip2468
+	JZ           skip2304
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -33787,7 +33787,7 @@ skip2467:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y6, Y6
 
-skip2468:
+skip2304:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -33795,7 +33795,7 @@ skip2468:
 	ADDQ    DX, SI
 	VMOVUPS Y6, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2469
+	JLE     last2305
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -33804,15 +33804,15 @@ skip2468:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2457
+	JMP     tile2294
 
-last2469:
+last2305:
 	VZEROUPPER
 	RET
 
 body27:
 	// 4 rows, 1 vectors of 32 bytes
-tile2470:
+tile2306:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -33822,43 +33822,43 @@ tile2470:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2476
+	JZ      zero2312
 	VMOVUPS (R13), Y4
 	VMOVUPS (R13), Y5
 	VMOVUPS (R13), Y6
 	VMOVUPS (R13), Y7
-	JMP     ready2477
+	JMP     ready2313
 
-zero2476:
+zero2312:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready2477:
+ready2313:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000004, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2475
+	JZ    done2311
 	SUBQ  $+32, AX
-	JGE   main2472
+	JGE   main2308
 
-early2471:
+early2307:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2471
+	JL         early2307
 
-main2472:
+main2308:
 	TESTQ AX, AX
-	JZ    row2474
+	JZ    row2310
 
-run2473:
+run2309:
 	PCALIGN $0x20
 
-loop2479:
+loop2314:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -33876,32 +33876,32 @@ loop2479:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2479
+	JNZ          loop2314
 
-row2474:
+row2310:
 	TESTQ      R11, R11
-	JZ         done2475
+	JZ         done2311
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2473
+	JMP        run2309
 
-done2475:
+done2311:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2480
+	JZ           skip2315
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 	VPMULLD      Y0, Y6, Y6
 	VPMULLD      Y0, Y7, Y7
 
-skip2480:
+skip2315:
 	TESTQ        $0x00000002, AX
-	JZ           skip2481
+	JZ           skip2316
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -33920,7 +33920,7 @@ skip2480:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y7, Y7
 
-skip2481:
+skip2316:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -33930,7 +33930,7 @@ skip2481:
 	ADDQ    DX, SI
 	VMOVUPS Y7, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2482
+	JLE     last2317
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -33939,15 +33939,15 @@ skip2481:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2470
+	JMP     tile2306
 
-last2482:
+last2317:
 	VZEROUPPER
 	RET
 
 body28:
 	// 5 rows, 1 vectors of 32 bytes
-tile2483:
+tile2318:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -33957,45 +33957,45 @@ tile2483:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2489
+	JZ      zero2324
 	VMOVUPS (R13), Y4
 	VMOVUPS (R13), Y5
 	VMOVUPS (R13), Y6
 	VMOVUPS (R13), Y7
 	VMOVUPS (R13), Y8
-	JMP     ready2490
+	JMP     ready2325
 
-zero2489:
+zero2324:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-ready2490:
+ready2325:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000005, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2488
+	JZ    done2323
 	SUBQ  $+40, AX
-	JGE   main2485
+	JGE   main2320
 
-early2484:
+early2319:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2484
+	JL         early2319
 
-main2485:
+main2320:
 	TESTQ AX, AX
-	JZ    row2487
+	JZ    row2322
 
-run2486:
+run2321:
 	PCALIGN $0x20
 
-loop2492:
+loop2326:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -34016,23 +34016,23 @@ loop2492:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2492
+	JNZ          loop2326
 
-row2487:
+row2322:
 	TESTQ      R11, R11
-	JZ         done2488
+	JZ         done2323
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2486
+	JMP        run2321
 
-done2488:
+done2323:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2493
+	JZ           skip2327
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -34040,9 +34040,9 @@ done2488:
 	VPMULLD      Y0, Y7, Y7
 	VPMULLD      Y0, Y8, Y8
 
-skip2493:
+skip2327:
 	TESTQ        $0x00000002, AX
-	JZ           skip2494
+	JZ           skip2328
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -34065,7 +34065,7 @@ skip2493:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y8, Y8
 
-skip2494:
+skip2328:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -34077,7 +34077,7 @@ skip2494:
 	ADDQ    DX, SI
 	VMOVUPS Y8, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2495
+	JLE     last2329
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -34086,15 +34086,15 @@ skip2494:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2483
+	JMP     tile2318
 
-last2495:
+last2329:
 	VZEROUPPER
 	RET
 
 body29:
 	// 6 rows, 1 vectors of 32 bytes
-tile2496:
+tile2330:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -34104,16 +34104,16 @@ tile2496:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2502
+	JZ      zero2336
 	VMOVUPS (R13), Y4
 	VMOVUPS (R13), Y5
 	VMOVUPS (R13), Y6
 	VMOVUPS (R13), Y7
 	VMOVUPS (R13), Y8
 	VMOVUPS (R13), Y9
-	JMP     ready2503
+	JMP     ready2337
 
-zero2502:
+zero2336:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -34121,30 +34121,30 @@ zero2502:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready2503:
+ready2337:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000006, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2501
+	JZ    done2335
 	SUBQ  $+48, AX
-	JGE   main2498
+	JGE   main2332
 
-early2497:
+early2331:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2497
+	JL         early2331
 
-main2498:
+main2332:
 	TESTQ AX, AX
-	JZ    row2500
+	JZ    row2334
 
-run2499:
+run2333:
 	PCALIGN $0x20
 
-loop2505:
+loop2338:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -34168,23 +34168,23 @@ loop2505:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2505
+	JNZ          loop2338
 
-row2500:
+row2334:
 	TESTQ      R11, R11
-	JZ         done2501
+	JZ         done2335
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2499
+	JMP        run2333
 
-done2501:
+done2335:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2506
+	JZ           skip2339
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -34193,9 +34193,9 @@ done2501:
 	VPMULLD      Y0, Y8, Y8
 	VPMULLD      Y0, Y9, Y9
 
-skip2506:
+skip2339:
 	TESTQ        $0x00000002, AX
-	JZ           skip2507
+	JZ           skip2340
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -34222,7 +34222,7 @@ skip2506:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y9, Y9
 
-skip2507:
+skip2340:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -34236,7 +34236,7 @@ skip2507:
 	ADDQ    DX, SI
 	VMOVUPS Y9, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2508
+	JLE     last2341
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -34245,15 +34245,15 @@ skip2507:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2496
+	JMP     tile2330
 
-last2508:
+last2341:
 	VZEROUPPER
 	RET
 
 body30:
 	// 7 rows, 1 vectors of 32 bytes
-tile2509:
+tile2342:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -34265,7 +34265,7 @@ tile2509:
 	ADDQ    DX, R9
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2515
+	JZ      zero2348
 	VMOVUPS (R13), Y4
 	VMOVUPS (R13), Y5
 	VMOVUPS (R13), Y6
@@ -34273,9 +34273,9 @@ tile2509:
 	VMOVUPS (R13), Y8
 	VMOVUPS (R13), Y9
 	VMOVUPS (R13), Y10
-	JMP     ready2516
+	JMP     ready2349
 
-zero2515:
+zero2348:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -34284,30 +34284,30 @@ zero2515:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 
-ready2516:
+ready2349:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000007, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2514
+	JZ    done2347
 	SUBQ  $+56, AX
-	JGE   main2511
+	JGE   main2344
 
-early2510:
+early2343:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2510
+	JL         early2343
 
-main2511:
+main2344:
 	TESTQ AX, AX
-	JZ    row2513
+	JZ    row2346
 
-run2512:
+run2345:
 	PCALIGN $0x20
 
-loop2518:
+loop2350:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -34335,23 +34335,23 @@ loop2518:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop2518
+	JNZ          loop2350
 
-row2513:
+row2346:
 	TESTQ      R11, R11
-	JZ         done2514
+	JZ         done2347
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2512
+	JMP        run2345
 
-done2514:
+done2347:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2519
+	JZ           skip2351
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -34361,9 +34361,9 @@ done2514:
 	VPMULLD      Y0, Y9, Y9
 	VPMULLD      Y0, Y10, Y10
 
-skip2519:
+skip2351:
 	TESTQ        $0x00000002, AX
-	JZ           skip2520
+	JZ           skip2352
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -34394,7 +34394,7 @@ skip2519:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y10, Y10
 
-skip2520:
+skip2352:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -34410,7 +34410,7 @@ skip2520:
 	ADDQ    DX, SI
 	VMOVUPS Y10, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2521
+	JLE     last2353
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -34419,15 +34419,15 @@ skip2520:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2509
+	JMP     tile2342
 
-last2521:
+last2353:
 	VZEROUPPER
 	RET
 
 body31:
 	// 8 rows, 1 vectors of 32 bytes
-tile2522:
+tile2354:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -34439,7 +34439,7 @@ tile2522:
 	ADDQ    DX, R9
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero2528
+	JZ      zero2360
 	VMOVUPS (R13), Y4
 	VMOVUPS (R13), Y5
 	VMOVUPS (R13), Y6
@@ -34448,9 +34448,9 @@ tile2522:
 	VMOVUPS (R13), Y9
 	VMOVUPS (R13), Y10
 	VMOVUPS (R13), Y11
-	JMP     ready2529
+	JMP     ready2361
 
-zero2528:
+zero2360:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -34460,30 +34460,30 @@ zero2528:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready2529:
+ready2361:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000008, R11
 	MOVQ  120(R12), R13
 	MOVQ  160(R12), R15
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done2527
+	JZ    done2359
 	SUBQ  $+64, AX
-	JGE   main2524
+	JGE   main2356
 
-early2523:
+early2355:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2523
+	JL         early2355
 
-main2524:
+main2356:
 	TESTQ AX, AX
-	JZ    row2526
+	JZ    row2358
 
-run2525:
-steps2530:
+run2357:
+steps2362:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -34491,7 +34491,7 @@ steps2530:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop2531:
+loop2363:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y3
@@ -34524,39 +34524,39 @@ loop2531:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop2531
+	JNZ          loop2363
 	CMPQ         152(R12), $0x00
-	JNE          same2532
+	JNE          same2364
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same2532
+	JNZ          same2364
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same2532:
+same2364:
 	TESTQ AX, AX
-	JNZ   steps2530
+	JNZ   steps2362
 
-row2526:
+row2358:
 	TESTQ      R11, R11
-	JZ         done2527
+	JZ         done2359
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2525
+	JMP        run2357
 
-done2527:
+done2359:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2533
+	JZ           skip2365
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -34567,9 +34567,9 @@ done2527:
 	VPMULLD      Y0, Y10, Y10
 	VPMULLD      Y0, Y11, Y11
 
-skip2533:
+skip2365:
 	TESTQ        $0x00000002, AX
-	JZ           skip2534
+	JZ           skip2366
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS.Z    (SI), K1, Y1
@@ -34604,7 +34604,7 @@ skip2533:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y11, Y11
 
-skip2534:
+skip2366:
 	MOVQ    R13, SI
 	VMOVUPS Y4, K1, (SI)
 	ADDQ    DX, SI
@@ -34622,7 +34622,7 @@ skip2534:
 	ADDQ    DX, SI
 	VMOVUPS Y11, K1, (SI)
 	DECQ    72(R12)
-	JLE     last2535
+	JLE     last2367
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
@@ -34631,9 +34631,9 @@ skip2534:
 	ADDQ    AX, 48(R12)
 	MOVQ    104(R12), AX
 	ADDQ    AX, 64(R12)
-	JMP     tile2522
+	JMP     tile2354
 
-last2535:
+last2367:
 	VZEROUPPER
 	RET
 
@@ -34643,125 +34643,125 @@ TEXT ·wholeF32AVX512(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 168(R12), AX
 	CMPQ AX, $0x0c
-	JGE  from2536
+	JGE  from2368
 	CMPQ AX, $0x06
-	JGE  from2537
+	JGE  from2369
 	CMPQ AX, $0x03
-	JGE  from2538
+	JGE  from2370
 	CMPQ AX, $0x01
-	JGE  from2539
+	JGE  from2371
 	JMP  body0
 
-from2539:
+from2371:
 	CMPQ AX, $0x02
-	JGE  from2540
+	JGE  from2372
 	JMP  body1
 
-from2540:
+from2372:
 	JMP body2
 
-from2538:
+from2370:
 	CMPQ AX, $0x04
-	JGE  from2541
+	JGE  from2373
 	JMP  body3
 
-from2541:
+from2373:
 	CMPQ AX, $0x05
-	JGE  from2542
+	JGE  from2374
 	JMP  body4
 
-from2542:
+from2374:
 	JMP body5
 
-from2537:
+from2369:
 	CMPQ AX, $0x09
-	JGE  from2543
+	JGE  from2375
 	CMPQ AX, $0x07
-	JGE  from2544
+	JGE  from2376
 	JMP  body6
 
-from2544:
+from2376:
 	CMPQ AX, $0x08
-	JGE  from2545
+	JGE  from2377
 	JMP  body7
 
-from2545:
+from2377:
 	JMP body8
 
-from2543:
+from2375:
 	CMPQ AX, $0x0a
-	JGE  from2546
+	JGE  from2378
 	JMP  body9
 
-from2546:
+from2378:
 	CMPQ AX, $0x0b
-	JGE  from2547
+	JGE  from2379
 	JMP  body10
 
-from2547:
+from2379:
 	JMP body11
 
-from2536:
+from2368:
 	CMPQ AX, $0x12
-	JGE  from2548
+	JGE  from2380
 	CMPQ AX, $0x0f
-	JGE  from2549
+	JGE  from2381
 	CMPQ AX, $0x0d
-	JGE  from2550
+	JGE  from2382
 	JMP  body12
 
-from2550:
+from2382:
 	CMPQ AX, $0x0e
-	JGE  from2551
+	JGE  from2383
 	JMP  body13
 
-from2551:
+from2383:
 	JMP body14
 
-from2549:
+from2381:
 	CMPQ AX, $0x10
-	JGE  from2552
+	JGE  from2384
 	JMP  body15
 
-from2552:
+from2384:
 	CMPQ AX, $0x11
-	JGE  from2553
+	JGE  from2385
 	JMP  body16
 
-from2553:
+from2385:
 	JMP body17
 
-from2548:
+from2380:
 	CMPQ AX, $0x15
-	JGE  from2554
+	JGE  from2386
 	CMPQ AX, $0x13
-	JGE  from2555
+	JGE  from2387
 	JMP  body18
 
-from2555:
+from2387:
 	CMPQ AX, $0x14
-	JGE  from2556
+	JGE  from2388
 	JMP  body19
 
-from2556:
+from2388:
 	JMP body20
 
-from2554:
+from2386:
 	CMPQ AX, $0x16
-	JGE  from2557
+	JGE  from2389
 	JMP  body21
 
-from2557:
+from2389:
 	CMPQ AX, $0x17
-	JGE  from2558
+	JGE  from2390
 	JMP  body22
 
-from2558:
+from2390:
 	JMP body23
 
 body0:
 	// 1 rows, 1 vectors of 64 bytes
-tile2559:
+tile2391:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -34772,79 +34772,79 @@ tile2559:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2564
+	JZ     done2396
 	SUBQ   $+8, AX
-	JGE    main2561
+	JGE    main2393
 
-early2560:
+early2392:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2560
+	JL         early2392
 
-main2561:
+main2393:
 	TESTQ AX, AX
-	JZ    row2563
+	JZ    row2395
 
-run2562:
+run2394:
 	PCALIGN $0x20
 
-loop2566:
+loop2397:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
 	VFMADD231PS  Z0, Z3, Z4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2566
+	JNZ          loop2397
 
-row2563:
+row2395:
 	TESTQ      R11, R11
-	JZ         done2564
+	JZ         done2396
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2562
+	JMP        run2394
 
-done2564:
+done2396:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2567
+	JZ           skip2398
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 
-skip2567:
+skip2398:
 	TESTQ        $0x00000002, AX
-	JZ           skip2568
+	JZ           skip2399
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
 	VFMADD231PS  Z1, Z0, Z4
 
-skip2568:
+skip2399:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	DECQ    72(R12)
-	JLE     last2569
+	JLE     last2400
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2559
+	JMP     tile2391
 
-last2569:
+last2400:
 	VZEROUPPER
 	RET
 
 body1:
 	// 2 rows, 1 vectors of 64 bytes
-tile2570:
+tile2401:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -34856,25 +34856,25 @@ tile2570:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2575
+	JZ     done2406
 	SUBQ   $+16, AX
-	JGE    main2572
+	JGE    main2403
 
-early2571:
+early2402:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2571
+	JL         early2402
 
-main2572:
+main2403:
 	TESTQ AX, AX
-	JZ    row2574
+	JZ    row2405
 
-run2573:
+run2404:
 	PCALIGN $0x20
 
-loop2577:
+loop2407:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -34883,30 +34883,30 @@ loop2577:
 	VFMADD231PS  Z0, Z3, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2577
+	JNZ          loop2407
 
-row2574:
+row2405:
 	TESTQ      R11, R11
-	JZ         done2575
+	JZ         done2406
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2573
+	JMP        run2404
 
-done2575:
+done2406:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2578
+	JZ           skip2408
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 
-skip2578:
+skip2408:
 	TESTQ        $0x00000002, AX
-	JZ           skip2579
+	JZ           skip2409
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -34915,28 +34915,28 @@ skip2578:
 	VMOVUPS      (SI), Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip2579:
+skip2409:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	ADDQ    DX, SI
 	VMOVUPS Z5, (SI)
 	DECQ    72(R12)
-	JLE     last2580
+	JLE     last2410
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2570
+	JMP     tile2401
 
-last2580:
+last2410:
 	VZEROUPPER
 	RET
 
 body2:
 	// 3 rows, 1 vectors of 64 bytes
-tile2581:
+tile2411:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -34949,25 +34949,25 @@ tile2581:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2586
+	JZ     done2416
 	SUBQ   $+24, AX
-	JGE    main2583
+	JGE    main2413
 
-early2582:
+early2412:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2582
+	JL         early2412
 
-main2583:
+main2413:
 	TESTQ AX, AX
-	JZ    row2585
+	JZ    row2415
 
-run2584:
+run2414:
 	PCALIGN $0x20
 
-loop2588:
+loop2417:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -34978,31 +34978,31 @@ loop2588:
 	VFMADD231PS  Z0, Z3, Z6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2588
+	JNZ          loop2417
 
-row2585:
+row2415:
 	TESTQ      R11, R11
-	JZ         done2586
+	JZ         done2416
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2584
+	JMP        run2414
 
-done2586:
+done2416:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2589
+	JZ           skip2418
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 
-skip2589:
+skip2418:
 	TESTQ        $0x00000002, AX
-	JZ           skip2590
+	JZ           skip2419
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -35014,7 +35014,7 @@ skip2589:
 	VMOVUPS      (SI), Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip2590:
+skip2419:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	ADDQ    DX, SI
@@ -35022,22 +35022,22 @@ skip2590:
 	ADDQ    DX, SI
 	VMOVUPS Z6, (SI)
 	DECQ    72(R12)
-	JLE     last2591
+	JLE     last2420
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2581
+	JMP     tile2411
 
-last2591:
+last2420:
 	VZEROUPPER
 	RET
 
 body3:
 	// 4 rows, 1 vectors of 64 bytes
-tile2592:
+tile2421:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -35053,25 +35053,25 @@ tile2592:
 	MOVQ   $0x00000004, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2597
+	JZ     done2426
 	SUBQ   $+32, AX
-	JGE    main2594
+	JGE    main2423
 
-early2593:
+early2422:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2593
+	JL         early2422
 
-main2594:
+main2423:
 	TESTQ AX, AX
-	JZ    row2596
+	JZ    row2425
 
-run2595:
+run2424:
 	PCALIGN $0x20
 
-loop2599:
+loop2427:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -35085,32 +35085,32 @@ loop2599:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2599
+	JNZ          loop2427
 
-row2596:
+row2425:
 	TESTQ      R11, R11
-	JZ         done2597
+	JZ         done2426
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2595
+	JMP        run2424
 
-done2597:
+done2426:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2600
+	JZ           skip2428
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 	VMULPS       Z0, Z7, Z7
 
-skip2600:
+skip2428:
 	TESTQ        $0x00000002, AX
-	JZ           skip2601
+	JZ           skip2429
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -35125,7 +35125,7 @@ skip2600:
 	VMOVUPS      (SI), Z1
 	VFMADD231PS  Z1, Z0, Z7
 
-skip2601:
+skip2429:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	ADDQ    DX, SI
@@ -35135,22 +35135,22 @@ skip2601:
 	ADDQ    DX, SI
 	VMOVUPS Z7, (SI)
 	DECQ    72(R12)
-	JLE     last2602
+	JLE     last2430
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2592
+	JMP     tile2421
 
-last2602:
+last2430:
 	VZEROUPPER
 	RET
 
 body4:
 	// 5 rows, 1 vectors of 64 bytes
-tile2603:
+tile2431:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -35167,25 +35167,25 @@ tile2603:
 	MOVQ   $0x00000005, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2608
+	JZ     done2436
 	SUBQ   $+40, AX
-	JGE    main2605
+	JGE    main2433
 
-early2604:
+early2432:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2604
+	JL         early2432
 
-main2605:
+main2433:
 	TESTQ AX, AX
-	JZ    row2607
+	JZ    row2435
 
-run2606:
+run2434:
 	PCALIGN $0x20
 
-loop2610:
+loop2437:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -35201,23 +35201,23 @@ loop2610:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2610
+	JNZ          loop2437
 
-row2607:
+row2435:
 	TESTQ      R11, R11
-	JZ         done2608
+	JZ         done2436
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2606
+	JMP        run2434
 
-done2608:
+done2436:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2611
+	JZ           skip2438
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -35225,9 +35225,9 @@ done2608:
 	VMULPS       Z0, Z7, Z7
 	VMULPS       Z0, Z8, Z8
 
-skip2611:
+skip2438:
 	TESTQ        $0x00000002, AX
-	JZ           skip2612
+	JZ           skip2439
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -35245,7 +35245,7 @@ skip2611:
 	VMOVUPS      (SI), Z1
 	VFMADD231PS  Z1, Z0, Z8
 
-skip2612:
+skip2439:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	ADDQ    DX, SI
@@ -35257,22 +35257,22 @@ skip2612:
 	ADDQ    DX, SI
 	VMOVUPS Z8, (SI)
 	DECQ    72(R12)
-	JLE     last2613
+	JLE     last2440
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2603
+	JMP     tile2431
 
-last2613:
+last2440:
 	VZEROUPPER
 	RET
 
 body5:
 	// 6 rows, 1 vectors of 64 bytes
-tile2614:
+tile2441:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -35290,25 +35290,25 @@ tile2614:
 	MOVQ   $0x00000006, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2619
+	JZ     done2446
 	SUBQ   $+48, AX
-	JGE    main2616
+	JGE    main2443
 
-early2615:
+early2442:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2615
+	JL         early2442
 
-main2616:
+main2443:
 	TESTQ AX, AX
-	JZ    row2618
+	JZ    row2445
 
-run2617:
+run2444:
 	PCALIGN $0x20
 
-loop2621:
+loop2447:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -35326,23 +35326,23 @@ loop2621:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2621
+	JNZ          loop2447
 
-row2618:
+row2445:
 	TESTQ      R11, R11
-	JZ         done2619
+	JZ         done2446
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2617
+	JMP        run2444
 
-done2619:
+done2446:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2622
+	JZ           skip2448
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -35351,9 +35351,9 @@ done2619:
 	VMULPS       Z0, Z8, Z8
 	VMULPS       Z0, Z9, Z9
 
-skip2622:
+skip2448:
 	TESTQ        $0x00000002, AX
-	JZ           skip2623
+	JZ           skip2449
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -35374,7 +35374,7 @@ skip2622:
 	VMOVUPS      (SI), Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip2623:
+skip2449:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	ADDQ    DX, SI
@@ -35388,22 +35388,22 @@ skip2623:
 	ADDQ    DX, SI
 	VMOVUPS Z9, (SI)
 	DECQ    72(R12)
-	JLE     last2624
+	JLE     last2450
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2614
+	JMP     tile2441
 
-last2624:
+last2450:
 	VZEROUPPER
 	RET
 
 body6:
 	// 7 rows, 1 vectors of 64 bytes
-tile2625:
+tile2451:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -35424,25 +35424,25 @@ tile2625:
 	MOVQ   $0x00000007, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2630
+	JZ     done2456
 	SUBQ   $+56, AX
-	JGE    main2627
+	JGE    main2453
 
-early2626:
+early2452:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2626
+	JL         early2452
 
-main2627:
+main2453:
 	TESTQ AX, AX
-	JZ    row2629
+	JZ    row2455
 
-run2628:
+run2454:
 	PCALIGN $0x20
 
-loop2632:
+loop2457:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -35463,23 +35463,23 @@ loop2632:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop2632
+	JNZ          loop2457
 
-row2629:
+row2455:
 	TESTQ      R11, R11
-	JZ         done2630
+	JZ         done2456
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2628
+	JMP        run2454
 
-done2630:
+done2456:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2633
+	JZ           skip2458
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -35489,9 +35489,9 @@ done2630:
 	VMULPS       Z0, Z9, Z9
 	VMULPS       Z0, Z10, Z10
 
-skip2633:
+skip2458:
 	TESTQ        $0x00000002, AX
-	JZ           skip2634
+	JZ           skip2459
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -35515,7 +35515,7 @@ skip2633:
 	VMOVUPS      (SI), Z1
 	VFMADD231PS  Z1, Z0, Z10
 
-skip2634:
+skip2459:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	ADDQ    DX, SI
@@ -35531,22 +35531,22 @@ skip2634:
 	ADDQ    DX, SI
 	VMOVUPS Z10, (SI)
 	DECQ    72(R12)
-	JLE     last2635
+	JLE     last2460
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2625
+	JMP     tile2451
 
-last2635:
+last2460:
 	VZEROUPPER
 	RET
 
 body7:
 	// 8 rows, 1 vectors of 64 bytes
-tile2636:
+tile2461:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -35570,23 +35570,23 @@ tile2636:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2641
+	JZ     done2466
 	SUBQ   $+64, AX
-	JGE    main2638
+	JGE    main2463
 
-early2637:
+early2462:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2637
+	JL         early2462
 
-main2638:
+main2463:
 	TESTQ AX, AX
-	JZ    row2640
+	JZ    row2465
 
-run2639:
-steps2642:
+run2464:
+steps2467:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -35594,7 +35594,7 @@ steps2642:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop2643:
+loop2468:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -35619,39 +35619,39 @@ loop2643:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop2643
+	JNZ          loop2468
 	CMPQ         152(R12), $0x00
-	JNE          same2644
+	JNE          same2469
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same2644
+	JNZ          same2469
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same2644:
+same2469:
 	TESTQ AX, AX
-	JNZ   steps2642
+	JNZ   steps2467
 
-row2640:
+row2465:
 	TESTQ      R11, R11
-	JZ         done2641
+	JZ         done2466
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2639
+	JMP        run2464
 
-done2641:
+done2466:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2645
+	JZ           skip2470
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -35662,9 +35662,9 @@ done2641:
 	VMULPS       Z0, Z10, Z10
 	VMULPS       Z0, Z11, Z11
 
-skip2645:
+skip2470:
 	TESTQ        $0x00000002, AX
-	JZ           skip2646
+	JZ           skip2471
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -35691,7 +35691,7 @@ skip2645:
 	VMOVUPS      (SI), Z1
 	VFMADD231PS  Z1, Z0, Z11
 
-skip2646:
+skip2471:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	ADDQ    DX, SI
@@ -35709,22 +35709,22 @@ skip2646:
 	ADDQ    DX, SI
 	VMOVUPS Z11, (SI)
 	DECQ    72(R12)
-	JLE     last2647
+	JLE     last2472
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2636
+	JMP     tile2461
 
-last2647:
+last2472:
 	VZEROUPPER
 	RET
 
 body8:
 	// 1 rows, 2 vectors of 64 bytes
-tile2648:
+tile2473:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -35736,26 +35736,26 @@ tile2648:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2653
+	JZ     done2478
 	SUBQ   $+8, AX
-	JGE    main2650
+	JGE    main2475
 
-early2649:
+early2474:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2649
+	JL         early2474
 
-main2650:
+main2475:
 	TESTQ AX, AX
-	JZ    row2652
+	JZ    row2477
 
-run2651:
+run2476:
 	PCALIGN $0x20
 
-loop2655:
+loop2479:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -35764,31 +35764,31 @@ loop2655:
 	VFMADD231PS  Z1, Z3, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2655
+	JNZ          loop2479
 
-row2652:
+row2477:
 	TESTQ      R11, R11
-	JZ         done2653
+	JZ         done2478
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2651
+	JMP        run2476
 
-done2653:
+done2478:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2656
+	JZ           skip2480
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 
-skip2656:
+skip2480:
 	TESTQ        $0x00000002, AX
-	JZ           skip2657
+	JZ           skip2481
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -35796,27 +35796,27 @@ skip2656:
 	VMOVUPS      64(SI), Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip2657:
+skip2481:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
 	DECQ    72(R12)
-	JLE     last2658
+	JLE     last2482
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2648
+	JMP     tile2473
 
-last2658:
+last2482:
 	VZEROUPPER
 	RET
 
 body9:
 	// 2 rows, 2 vectors of 64 bytes
-tile2659:
+tile2483:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -35830,26 +35830,26 @@ tile2659:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2664
+	JZ     done2488
 	SUBQ   $+16, AX
-	JGE    main2661
+	JGE    main2485
 
-early2660:
+early2484:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2660
+	JL         early2484
 
-main2661:
+main2485:
 	TESTQ AX, AX
-	JZ    row2663
+	JZ    row2487
 
-run2662:
+run2486:
 	PCALIGN $0x20
 
-loop2666:
+loop2489:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -35861,33 +35861,33 @@ loop2666:
 	VFMADD231PS  Z1, Z3, Z7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2666
+	JNZ          loop2489
 
-row2663:
+row2487:
 	TESTQ      R11, R11
-	JZ         done2664
+	JZ         done2488
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2662
+	JMP        run2486
 
-done2664:
+done2488:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2667
+	JZ           skip2490
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 	VMULPS       Z0, Z7, Z7
 
-skip2667:
+skip2490:
 	TESTQ        $0x00000002, AX
-	JZ           skip2668
+	JZ           skip2491
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -35900,7 +35900,7 @@ skip2667:
 	VMOVUPS      64(SI), Z1
 	VFMADD231PS  Z1, Z0, Z7
 
-skip2668:
+skip2491:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -35908,22 +35908,22 @@ skip2668:
 	VMOVUPS Z6, (SI)
 	VMOVUPS Z7, 64(SI)
 	DECQ    72(R12)
-	JLE     last2669
+	JLE     last2492
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2659
+	JMP     tile2483
 
-last2669:
+last2492:
 	VZEROUPPER
 	RET
 
 body10:
 	// 3 rows, 2 vectors of 64 bytes
-tile2670:
+tile2493:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -35939,26 +35939,26 @@ tile2670:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2675
+	JZ     done2498
 	SUBQ   $+24, AX
-	JGE    main2672
+	JGE    main2495
 
-early2671:
+early2494:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2671
+	JL         early2494
 
-main2672:
+main2495:
 	TESTQ AX, AX
-	JZ    row2674
+	JZ    row2497
 
-run2673:
+run2496:
 	PCALIGN $0x20
 
-loop2677:
+loop2499:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -35973,24 +35973,24 @@ loop2677:
 	VFMADD231PS  Z1, Z3, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2677
+	JNZ          loop2499
 
-row2674:
+row2497:
 	TESTQ      R11, R11
-	JZ         done2675
+	JZ         done2498
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2673
+	JMP        run2496
 
-done2675:
+done2498:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2678
+	JZ           skip2500
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -35999,9 +35999,9 @@ done2675:
 	VMULPS       Z0, Z8, Z8
 	VMULPS       Z0, Z9, Z9
 
-skip2678:
+skip2500:
 	TESTQ        $0x00000002, AX
-	JZ           skip2679
+	JZ           skip2501
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -36019,7 +36019,7 @@ skip2678:
 	VMOVUPS      64(SI), Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip2679:
+skip2501:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -36030,22 +36030,22 @@ skip2679:
 	VMOVUPS Z8, (SI)
 	VMOVUPS Z9, 64(SI)
 	DECQ    72(R12)
-	JLE     last2680
+	JLE     last2502
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2670
+	JMP     tile2493
 
-last2680:
+last2502:
 	VZEROUPPER
 	RET
 
 body11:
 	// 4 rows, 2 vectors of 64 bytes
-tile2681:
+tile2503:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -36065,26 +36065,26 @@ tile2681:
 	MOVQ   $0x00000004, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2686
+	JZ     done2508
 	SUBQ   $+32, AX
-	JGE    main2683
+	JGE    main2505
 
-early2682:
+early2504:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2682
+	JL         early2504
 
-main2683:
+main2505:
 	TESTQ AX, AX
-	JZ    row2685
+	JZ    row2507
 
-run2684:
+run2506:
 	PCALIGN $0x20
 
-loop2688:
+loop2509:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -36103,24 +36103,24 @@ loop2688:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2688
+	JNZ          loop2509
 
-row2685:
+row2507:
 	TESTQ      R11, R11
-	JZ         done2686
+	JZ         done2508
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2684
+	JMP        run2506
 
-done2686:
+done2508:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2689
+	JZ           skip2510
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -36131,9 +36131,9 @@ done2686:
 	VMULPS       Z0, Z10, Z10
 	VMULPS       Z0, Z11, Z11
 
-skip2689:
+skip2510:
 	TESTQ        $0x00000002, AX
-	JZ           skip2690
+	JZ           skip2511
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -36156,7 +36156,7 @@ skip2689:
 	VMOVUPS      64(SI), Z1
 	VFMADD231PS  Z1, Z0, Z11
 
-skip2690:
+skip2511:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -36170,22 +36170,22 @@ skip2690:
 	VMOVUPS Z10, (SI)
 	VMOVUPS Z11, 64(SI)
 	DECQ    72(R12)
-	JLE     last2691
+	JLE     last2512
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2681
+	JMP     tile2503
 
-last2691:
+last2512:
 	VZEROUPPER
 	RET
 
 body12:
 	// 5 rows, 2 vectors of 64 bytes
-tile2692:
+tile2513:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -36207,26 +36207,26 @@ tile2692:
 	MOVQ   $0x00000005, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2697
+	JZ     done2518
 	SUBQ   $+40, AX
-	JGE    main2694
+	JGE    main2515
 
-early2693:
+early2514:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2693
+	JL         early2514
 
-main2694:
+main2515:
 	TESTQ AX, AX
-	JZ    row2696
+	JZ    row2517
 
-run2695:
+run2516:
 	PCALIGN $0x20
 
-loop2699:
+loop2519:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -36248,24 +36248,24 @@ loop2699:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2699
+	JNZ          loop2519
 
-row2696:
+row2517:
 	TESTQ      R11, R11
-	JZ         done2697
+	JZ         done2518
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2695
+	JMP        run2516
 
-done2697:
+done2518:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2700
+	JZ           skip2520
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -36278,9 +36278,9 @@ done2697:
 	VMULPS       Z0, Z12, Z12
 	VMULPS       Z0, Z13, Z13
 
-skip2700:
+skip2520:
 	TESTQ        $0x00000002, AX
-	JZ           skip2701
+	JZ           skip2521
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -36308,7 +36308,7 @@ skip2700:
 	VMOVUPS      64(SI), Z1
 	VFMADD231PS  Z1, Z0, Z13
 
-skip2701:
+skip2521:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -36325,22 +36325,22 @@ skip2701:
 	VMOVUPS Z12, (SI)
 	VMOVUPS Z13, 64(SI)
 	DECQ    72(R12)
-	JLE     last2702
+	JLE     last2522
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2692
+	JMP     tile2513
 
-last2702:
+last2522:
 	VZEROUPPER
 	RET
 
 body13:
 	// 6 rows, 2 vectors of 64 bytes
-tile2703:
+tile2523:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -36364,26 +36364,26 @@ tile2703:
 	MOVQ   $0x00000006, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2708
+	JZ     done2528
 	SUBQ   $+48, AX
-	JGE    main2705
+	JGE    main2525
 
-early2704:
+early2524:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2704
+	JL         early2524
 
-main2705:
+main2525:
 	TESTQ AX, AX
-	JZ    row2707
+	JZ    row2527
 
-run2706:
+run2526:
 	PCALIGN $0x20
 
-loop2710:
+loop2529:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -36408,24 +36408,24 @@ loop2710:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2710
+	JNZ          loop2529
 
-row2707:
+row2527:
 	TESTQ      R11, R11
-	JZ         done2708
+	JZ         done2528
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2706
+	JMP        run2526
 
-done2708:
+done2528:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2711
+	JZ           skip2530
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -36440,9 +36440,9 @@ done2708:
 	VMULPS       Z0, Z14, Z14
 	VMULPS       Z0, Z15, Z15
 
-skip2711:
+skip2530:
 	TESTQ        $0x00000002, AX
-	JZ           skip2712
+	JZ           skip2531
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -36475,7 +36475,7 @@ skip2711:
 	VMOVUPS      64(SI), Z1
 	VFMADD231PS  Z1, Z0, Z15
 
-skip2712:
+skip2531:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -36495,22 +36495,22 @@ skip2712:
 	VMOVUPS Z14, (SI)
 	VMOVUPS Z15, 64(SI)
 	DECQ    72(R12)
-	JLE     last2713
+	JLE     last2532
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2703
+	JMP     tile2523
 
-last2713:
+last2532:
 	VZEROUPPER
 	RET
 
 body14:
 	// 7 rows, 2 vectors of 64 bytes
-tile2714:
+tile2533:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -36538,26 +36538,26 @@ tile2714:
 	MOVQ   $0x00000007, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2719
+	JZ     done2538
 	SUBQ   $+56, AX
-	JGE    main2716
+	JGE    main2535
 
-early2715:
+early2534:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2715
+	JL         early2534
 
-main2716:
+main2535:
 	TESTQ AX, AX
-	JZ    row2718
+	JZ    row2537
 
-run2717:
+run2536:
 	PCALIGN $0x20
 
-loop2721:
+loop2539:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -36586,24 +36586,24 @@ loop2721:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop2721
+	JNZ          loop2539
 
-row2718:
+row2537:
 	TESTQ      R11, R11
-	JZ         done2719
+	JZ         done2538
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2717
+	JMP        run2536
 
-done2719:
+done2538:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2722
+	JZ           skip2540
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -36620,9 +36620,9 @@ done2719:
 	VMULPS       Z0, Z16, Z16
 	VMULPS       Z0, Z17, Z17
 
-skip2722:
+skip2540:
 	TESTQ        $0x00000002, AX
-	JZ           skip2723
+	JZ           skip2541
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -36660,7 +36660,7 @@ skip2722:
 	VMOVUPS      64(SI), Z1
 	VFMADD231PS  Z1, Z0, Z17
 
-skip2723:
+skip2541:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -36683,22 +36683,22 @@ skip2723:
 	VMOVUPS Z16, (SI)
 	VMOVUPS Z17, 64(SI)
 	DECQ    72(R12)
-	JLE     last2724
+	JLE     last2542
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2714
+	JMP     tile2533
 
-last2724:
+last2542:
 	VZEROUPPER
 	RET
 
 body15:
 	// 8 rows, 2 vectors of 64 bytes
-tile2725:
+tile2543:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -36730,24 +36730,24 @@ tile2725:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2730
+	JZ     done2548
 	SUBQ   $+64, AX
-	JGE    main2727
+	JGE    main2545
 
-early2726:
+early2544:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2726
+	JL         early2544
 
-main2727:
+main2545:
 	TESTQ AX, AX
-	JZ    row2729
+	JZ    row2547
 
-run2728:
-steps2731:
+run2546:
+steps2549:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -36755,7 +36755,7 @@ steps2731:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop2732:
+loop2550:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -36789,40 +36789,40 @@ loop2732:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop2732
+	JNZ          loop2550
 	CMPQ         152(R12), $0x00
-	JNE          same2733
+	JNE          same2551
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same2733
+	JNZ          same2551
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same2733:
+same2551:
 	TESTQ AX, AX
-	JNZ   steps2731
+	JNZ   steps2549
 
-row2729:
+row2547:
 	TESTQ      R11, R11
-	JZ         done2730
+	JZ         done2548
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2728
+	JMP        run2546
 
-done2730:
+done2548:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2734
+	JZ           skip2552
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -36841,9 +36841,9 @@ done2730:
 	VMULPS       Z0, Z18, Z18
 	VMULPS       Z0, Z19, Z19
 
-skip2734:
+skip2552:
 	TESTQ        $0x00000002, AX
-	JZ           skip2735
+	JZ           skip2553
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -36886,7 +36886,7 @@ skip2734:
 	VMOVUPS      64(SI), Z1
 	VFMADD231PS  Z1, Z0, Z19
 
-skip2735:
+skip2553:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -36912,22 +36912,22 @@ skip2735:
 	VMOVUPS Z18, (SI)
 	VMOVUPS Z19, 64(SI)
 	DECQ    72(R12)
-	JLE     last2736
+	JLE     last2554
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2725
+	JMP     tile2543
 
-last2736:
+last2554:
 	VZEROUPPER
 	RET
 
 body16:
 	// 1 rows, 3 vectors of 64 bytes
-tile2737:
+tile2555:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -36940,27 +36940,27 @@ tile2737:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2742
+	JZ     done2560
 	SUBQ   $+8, AX
-	JGE    main2739
+	JGE    main2557
 
-early2738:
+early2556:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2738
+	JL         early2556
 
-main2739:
+main2557:
 	TESTQ AX, AX
-	JZ    row2741
+	JZ    row2559
 
-run2740:
+run2558:
 	PCALIGN $0x20
 
-loop2744:
+loop2561:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -36971,33 +36971,33 @@ loop2744:
 	VFMADD231PS  Z2, Z3, Z6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2744
+	JNZ          loop2561
 
-row2741:
+row2559:
 	TESTQ      R11, R11
-	JZ         done2742
+	JZ         done2560
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2740
+	JMP        run2558
 
-done2742:
+done2560:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2745
+	JZ           skip2562
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
 	VMULPS       Z0, Z6, Z6
 
-skip2745:
+skip2562:
 	TESTQ        $0x00000002, AX
-	JZ           skip2746
+	JZ           skip2563
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -37007,28 +37007,28 @@ skip2745:
 	VMOVUPS      128(SI), Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip2746:
+skip2563:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
 	VMOVUPS Z6, 128(SI)
 	DECQ    72(R12)
-	JLE     last2747
+	JLE     last2564
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2737
+	JMP     tile2555
 
-last2747:
+last2564:
 	VZEROUPPER
 	RET
 
 body17:
 	// 2 rows, 3 vectors of 64 bytes
-tile2748:
+tile2565:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -37044,27 +37044,27 @@ tile2748:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2753
+	JZ     done2570
 	SUBQ   $+16, AX
-	JGE    main2750
+	JGE    main2567
 
-early2749:
+early2566:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2749
+	JL         early2566
 
-main2750:
+main2567:
 	TESTQ AX, AX
-	JZ    row2752
+	JZ    row2569
 
-run2751:
+run2568:
 	PCALIGN $0x20
 
-loop2755:
+loop2571:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -37079,25 +37079,25 @@ loop2755:
 	VFMADD231PS  Z2, Z3, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2755
+	JNZ          loop2571
 
-row2752:
+row2569:
 	TESTQ      R11, R11
-	JZ         done2753
+	JZ         done2570
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2751
+	JMP        run2568
 
-done2753:
+done2570:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2756
+	JZ           skip2572
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -37106,9 +37106,9 @@ done2753:
 	VMULPS       Z0, Z8, Z8
 	VMULPS       Z0, Z9, Z9
 
-skip2756:
+skip2572:
 	TESTQ        $0x00000002, AX
-	JZ           skip2757
+	JZ           skip2573
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -37125,7 +37125,7 @@ skip2756:
 	VMOVUPS      128(SI), Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip2757:
+skip2573:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -37135,22 +37135,22 @@ skip2757:
 	VMOVUPS Z8, 64(SI)
 	VMOVUPS Z9, 128(SI)
 	DECQ    72(R12)
-	JLE     last2758
+	JLE     last2574
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2748
+	JMP     tile2565
 
-last2758:
+last2574:
 	VZEROUPPER
 	RET
 
 body18:
 	// 3 rows, 3 vectors of 64 bytes
-tile2759:
+tile2575:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -37169,27 +37169,27 @@ tile2759:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2764
+	JZ     done2580
 	SUBQ   $+24, AX
-	JGE    main2761
+	JGE    main2577
 
-early2760:
+early2576:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2760
+	JL         early2576
 
-main2761:
+main2577:
 	TESTQ AX, AX
-	JZ    row2763
+	JZ    row2579
 
-run2762:
+run2578:
 	PCALIGN $0x20
 
-loop2766:
+loop2581:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -37208,25 +37208,25 @@ loop2766:
 	VFMADD231PS  Z2, Z3, Z12
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2766
+	JNZ          loop2581
 
-row2763:
+row2579:
 	TESTQ      R11, R11
-	JZ         done2764
+	JZ         done2580
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2762
+	JMP        run2578
 
-done2764:
+done2580:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2767
+	JZ           skip2582
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -37238,9 +37238,9 @@ done2764:
 	VMULPS       Z0, Z11, Z11
 	VMULPS       Z0, Z12, Z12
 
-skip2767:
+skip2582:
 	TESTQ        $0x00000002, AX
-	JZ           skip2768
+	JZ           skip2583
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -37264,7 +37264,7 @@ skip2767:
 	VMOVUPS      128(SI), Z1
 	VFMADD231PS  Z1, Z0, Z12
 
-skip2768:
+skip2583:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -37278,22 +37278,22 @@ skip2768:
 	VMOVUPS Z11, 64(SI)
 	VMOVUPS Z12, 128(SI)
 	DECQ    72(R12)
-	JLE     last2769
+	JLE     last2584
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2759
+	JMP     tile2575
 
-last2769:
+last2584:
 	VZEROUPPER
 	RET
 
 body19:
 	// 4 rows, 3 vectors of 64 bytes
-tile2770:
+tile2585:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -37317,27 +37317,27 @@ tile2770:
 	MOVQ   $0x00000004, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2775
+	JZ     done2590
 	SUBQ   $+32, AX
-	JGE    main2772
+	JGE    main2587
 
-early2771:
+early2586:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2771
+	JL         early2586
 
-main2772:
+main2587:
 	TESTQ AX, AX
-	JZ    row2774
+	JZ    row2589
 
-run2773:
+run2588:
 	PCALIGN $0x20
 
-loop2777:
+loop2591:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -37361,25 +37361,25 @@ loop2777:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2777
+	JNZ          loop2591
 
-row2774:
+row2589:
 	TESTQ      R11, R11
-	JZ         done2775
+	JZ         done2590
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2773
+	JMP        run2588
 
-done2775:
+done2590:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2778
+	JZ           skip2592
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -37394,9 +37394,9 @@ done2775:
 	VMULPS       Z0, Z14, Z14
 	VMULPS       Z0, Z15, Z15
 
-skip2778:
+skip2592:
 	TESTQ        $0x00000002, AX
-	JZ           skip2779
+	JZ           skip2593
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -37427,7 +37427,7 @@ skip2778:
 	VMOVUPS      128(SI), Z1
 	VFMADD231PS  Z1, Z0, Z15
 
-skip2779:
+skip2593:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -37445,22 +37445,22 @@ skip2779:
 	VMOVUPS Z14, 64(SI)
 	VMOVUPS Z15, 128(SI)
 	DECQ    72(R12)
-	JLE     last2780
+	JLE     last2594
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2770
+	JMP     tile2585
 
-last2780:
+last2594:
 	VZEROUPPER
 	RET
 
 body20:
 	// 5 rows, 3 vectors of 64 bytes
-tile2781:
+tile2595:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -37487,27 +37487,27 @@ tile2781:
 	MOVQ   $0x00000005, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2786
+	JZ     done2600
 	SUBQ   $+40, AX
-	JGE    main2783
+	JGE    main2597
 
-early2782:
+early2596:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2782
+	JL         early2596
 
-main2783:
+main2597:
 	TESTQ AX, AX
-	JZ    row2785
+	JZ    row2599
 
-run2784:
+run2598:
 	PCALIGN $0x20
 
-loop2788:
+loop2601:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -37535,25 +37535,25 @@ loop2788:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2788
+	JNZ          loop2601
 
-row2785:
+row2599:
 	TESTQ      R11, R11
-	JZ         done2786
+	JZ         done2600
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2784
+	JMP        run2598
 
-done2786:
+done2600:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2789
+	JZ           skip2602
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -37571,9 +37571,9 @@ done2786:
 	VMULPS       Z0, Z17, Z17
 	VMULPS       Z0, Z18, Z18
 
-skip2789:
+skip2602:
 	TESTQ        $0x00000002, AX
-	JZ           skip2790
+	JZ           skip2603
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -37611,7 +37611,7 @@ skip2789:
 	VMOVUPS      128(SI), Z1
 	VFMADD231PS  Z1, Z0, Z18
 
-skip2790:
+skip2603:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -37633,22 +37633,22 @@ skip2790:
 	VMOVUPS Z17, 64(SI)
 	VMOVUPS Z18, 128(SI)
 	DECQ    72(R12)
-	JLE     last2791
+	JLE     last2604
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2781
+	JMP     tile2595
 
-last2791:
+last2604:
 	VZEROUPPER
 	RET
 
 body21:
 	// 6 rows, 3 vectors of 64 bytes
-tile2792:
+tile2605:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -37678,27 +37678,27 @@ tile2792:
 	MOVQ   $0x00000006, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2797
+	JZ     done2610
 	SUBQ   $+48, AX
-	JGE    main2794
+	JGE    main2607
 
-early2793:
+early2606:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2793
+	JL         early2606
 
-main2794:
+main2607:
 	TESTQ AX, AX
-	JZ    row2796
+	JZ    row2609
 
-run2795:
+run2608:
 	PCALIGN $0x20
 
-loop2799:
+loop2611:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -37730,25 +37730,25 @@ loop2799:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2799
+	JNZ          loop2611
 
-row2796:
+row2609:
 	TESTQ      R11, R11
-	JZ         done2797
+	JZ         done2610
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2795
+	JMP        run2608
 
-done2797:
+done2610:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2800
+	JZ           skip2612
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -37769,9 +37769,9 @@ done2797:
 	VMULPS       Z0, Z20, Z20
 	VMULPS       Z0, Z21, Z21
 
-skip2800:
+skip2612:
 	TESTQ        $0x00000002, AX
-	JZ           skip2801
+	JZ           skip2613
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -37816,7 +37816,7 @@ skip2800:
 	VMOVUPS      128(SI), Z1
 	VFMADD231PS  Z1, Z0, Z21
 
-skip2801:
+skip2613:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -37842,22 +37842,22 @@ skip2801:
 	VMOVUPS Z20, 64(SI)
 	VMOVUPS Z21, 128(SI)
 	DECQ    72(R12)
-	JLE     last2802
+	JLE     last2614
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2792
+	JMP     tile2605
 
-last2802:
+last2614:
 	VZEROUPPER
 	RET
 
 body22:
 	// 7 rows, 3 vectors of 64 bytes
-tile2803:
+tile2615:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -37892,27 +37892,27 @@ tile2803:
 	MOVQ   $0x00000007, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2808
+	JZ     done2620
 	SUBQ   $+56, AX
-	JGE    main2805
+	JGE    main2617
 
-early2804:
+early2616:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2804
+	JL         early2616
 
-main2805:
+main2617:
 	TESTQ AX, AX
-	JZ    row2807
+	JZ    row2619
 
-run2806:
+run2618:
 	PCALIGN $0x20
 
-loop2810:
+loop2621:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -37949,25 +37949,25 @@ loop2810:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop2810
+	JNZ          loop2621
 
-row2807:
+row2619:
 	TESTQ      R11, R11
-	JZ         done2808
+	JZ         done2620
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2806
+	JMP        run2618
 
-done2808:
+done2620:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2811
+	JZ           skip2622
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -37991,9 +37991,9 @@ done2808:
 	VMULPS       Z0, Z23, Z23
 	VMULPS       Z0, Z24, Z24
 
-skip2811:
+skip2622:
 	TESTQ        $0x00000002, AX
-	JZ           skip2812
+	JZ           skip2623
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -38045,7 +38045,7 @@ skip2811:
 	VMOVUPS      128(SI), Z1
 	VFMADD231PS  Z1, Z0, Z24
 
-skip2812:
+skip2623:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -38075,22 +38075,22 @@ skip2812:
 	VMOVUPS Z23, 64(SI)
 	VMOVUPS Z24, 128(SI)
 	DECQ    72(R12)
-	JLE     last2813
+	JLE     last2624
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2803
+	JMP     tile2615
 
-last2813:
+last2624:
 	VZEROUPPER
 	RET
 
 body23:
 	// 8 rows, 3 vectors of 64 bytes
-tile2814:
+tile2625:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -38130,25 +38130,25 @@ tile2814:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2819
+	JZ     done2630
 	SUBQ   $+64, AX
-	JGE    main2816
+	JGE    main2627
 
-early2815:
+early2626:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2815
+	JL         early2626
 
-main2816:
+main2627:
 	TESTQ AX, AX
-	JZ    row2818
+	JZ    row2629
 
-run2817:
-steps2820:
+run2628:
+steps2631:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -38156,7 +38156,7 @@ steps2820:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop2821:
+loop2632:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -38199,41 +38199,41 @@ loop2821:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop2821
+	JNZ          loop2632
 	CMPQ         152(R12), $0x00
-	JNE          same2822
+	JNE          same2633
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same2822
+	JNZ          same2633
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same2822:
+same2633:
 	TESTQ AX, AX
-	JNZ   steps2820
+	JNZ   steps2631
 
-row2818:
+row2629:
 	TESTQ      R11, R11
-	JZ         done2819
+	JZ         done2630
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2817
+	JMP        run2628
 
-done2819:
+done2630:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2823
+	JZ           skip2634
 	VBROADCASTSS 200(R12), Z0
 	VMULPS       Z0, Z4, Z4
 	VMULPS       Z0, Z5, Z5
@@ -38260,9 +38260,9 @@ done2819:
 	VMULPS       Z0, Z26, Z26
 	VMULPS       Z0, Z27, Z27
 
-skip2823:
+skip2634:
 	TESTQ        $0x00000002, AX
-	JZ           skip2824
+	JZ           skip2635
 	VBROADCASTSS 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -38321,7 +38321,7 @@ skip2823:
 	VMOVUPS      128(SI), Z1
 	VFMADD231PS  Z1, Z0, Z27
 
-skip2824:
+skip2635:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -38355,16 +38355,16 @@ skip2824:
 	VMOVUPS Z26, 64(SI)
 	VMOVUPS Z27, 128(SI)
 	DECQ    72(R12)
-	JLE     last2825
+	JLE     last2636
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2814
+	JMP     tile2625
 
-last2825:
+last2636:
 	VZEROUPPER
 	RET
 
@@ -38374,125 +38374,125 @@ TEXT ·wholeF64AVX512(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 168(R12), AX
 	CMPQ AX, $0x0c
-	JGE  from2826
+	JGE  from2637
 	CMPQ AX, $0x06
-	JGE  from2827
+	JGE  from2638
 	CMPQ AX, $0x03
-	JGE  from2828
+	JGE  from2639
 	CMPQ AX, $0x01
-	JGE  from2829
+	JGE  from2640
 	JMP  body0
 
-from2829:
+from2640:
 	CMPQ AX, $0x02
-	JGE  from2830
+	JGE  from2641
 	JMP  body1
 
-from2830:
+from2641:
 	JMP body2
 
-from2828:
+from2639:
 	CMPQ AX, $0x04
-	JGE  from2831
+	JGE  from2642
 	JMP  body3
 
-from2831:
+from2642:
 	CMPQ AX, $0x05
-	JGE  from2832
+	JGE  from2643
 	JMP  body4
 
-from2832:
+from2643:
 	JMP body5
 
-from2827:
+from2638:
 	CMPQ AX, $0x09
-	JGE  from2833
+	JGE  from2644
 	CMPQ AX, $0x07
-	JGE  from2834
+	JGE  from2645
 	JMP  body6
 
-from2834:
+from2645:
 	CMPQ AX, $0x08
-	JGE  from2835
+	JGE  from2646
 	JMP  body7
 
-from2835:
+from2646:
 	JMP body8
 
-from2833:
+from2644:
 	CMPQ AX, $0x0a
-	JGE  from2836
+	JGE  from2647
 	JMP  body9
 
-from2836:
+from2647:
 	CMPQ AX, $0x0b
-	JGE  from2837
+	JGE  from2648
 	JMP  body10
 
-from2837:
+from2648:
 	JMP body11
 
-from2826:
+from2637:
 	CMPQ AX, $0x12
-	JGE  from2838
+	JGE  from2649
 	CMPQ AX, $0x0f
-	JGE  from2839
+	JGE  from2650
 	CMPQ AX, $0x0d
-	JGE  from2840
+	JGE  from2651
 	JMP  body12
 
-from2840:
+from2651:
 	CMPQ AX, $0x0e
-	JGE  from2841
+	JGE  from2652
 	JMP  body13
 
-from2841:
+from2652:
 	JMP body14
 
-from2839:
+from2650:
 	CMPQ AX, $0x10
-	JGE  from2842
+	JGE  from2653
 	JMP  body15
 
-from2842:
+from2653:
 	CMPQ AX, $0x11
-	JGE  from2843
+	JGE  from2654
 	JMP  body16
 
-from2843:
+from2654:
 	JMP body17
 
-from2838:
+from2649:
 	CMPQ AX, $0x15
-	JGE  from2844
+	JGE  from2655
 	CMPQ AX, $0x13
-	JGE  from2845
+	JGE  from2656
 	JMP  body18
 
-from2845:
+from2656:
 	CMPQ AX, $0x14
-	JGE  from2846
+	JGE  from2657
 	JMP  body19
 
-from2846:
+from2657:
 	JMP body20
 
-from2844:
+from2655:
 	CMPQ AX, $0x16
-	JGE  from2847
+	JGE  from2658
 	JMP  body21
 
-from2847:
+from2658:
 	CMPQ AX, $0x17
-	JGE  from2848
+	JGE  from2659
 	JMP  body22
 
-from2848:
+from2659:
 	JMP body23
 
 body0:
 	// 1 rows, 1 vectors of 64 bytes
-tile2849:
+tile2660:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -38503,79 +38503,79 @@ tile2849:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2854
+	JZ     done2665
 	SUBQ   $+8, AX
-	JGE    main2851
+	JGE    main2662
 
-early2850:
+early2661:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2850
+	JL         early2661
 
-main2851:
+main2662:
 	TESTQ AX, AX
-	JZ    row2853
+	JZ    row2664
 
-run2852:
+run2663:
 	PCALIGN $0x20
 
-loop2856:
+loop2666:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
 	VFMADD231PD  Z0, Z3, Z4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2856
+	JNZ          loop2666
 
-row2853:
+row2664:
 	TESTQ      R11, R11
-	JZ         done2854
+	JZ         done2665
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2852
+	JMP        run2663
 
-done2854:
+done2665:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2857
+	JZ           skip2667
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 
-skip2857:
+skip2667:
 	TESTQ        $0x00000002, AX
-	JZ           skip2858
+	JZ           skip2668
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
 	VFMADD231PD  Z1, Z0, Z4
 
-skip2858:
+skip2668:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	DECQ    72(R12)
-	JLE     last2859
+	JLE     last2669
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2849
+	JMP     tile2660
 
-last2859:
+last2669:
 	VZEROUPPER
 	RET
 
 body1:
 	// 2 rows, 1 vectors of 64 bytes
-tile2860:
+tile2670:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -38587,25 +38587,25 @@ tile2860:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2865
+	JZ     done2675
 	SUBQ   $+16, AX
-	JGE    main2862
+	JGE    main2672
 
-early2861:
+early2671:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2861
+	JL         early2671
 
-main2862:
+main2672:
 	TESTQ AX, AX
-	JZ    row2864
+	JZ    row2674
 
-run2863:
+run2673:
 	PCALIGN $0x20
 
-loop2867:
+loop2676:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -38614,30 +38614,30 @@ loop2867:
 	VFMADD231PD  Z0, Z3, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2867
+	JNZ          loop2676
 
-row2864:
+row2674:
 	TESTQ      R11, R11
-	JZ         done2865
+	JZ         done2675
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2863
+	JMP        run2673
 
-done2865:
+done2675:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2868
+	JZ           skip2677
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
 
-skip2868:
+skip2677:
 	TESTQ        $0x00000002, AX
-	JZ           skip2869
+	JZ           skip2678
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -38646,28 +38646,28 @@ skip2868:
 	VMOVUPS      (SI), Z1
 	VFMADD231PD  Z1, Z0, Z5
 
-skip2869:
+skip2678:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	ADDQ    DX, SI
 	VMOVUPS Z5, (SI)
 	DECQ    72(R12)
-	JLE     last2870
+	JLE     last2679
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2860
+	JMP     tile2670
 
-last2870:
+last2679:
 	VZEROUPPER
 	RET
 
 body2:
 	// 3 rows, 1 vectors of 64 bytes
-tile2871:
+tile2680:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -38680,25 +38680,25 @@ tile2871:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2876
+	JZ     done2685
 	SUBQ   $+24, AX
-	JGE    main2873
+	JGE    main2682
 
-early2872:
+early2681:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2872
+	JL         early2681
 
-main2873:
+main2682:
 	TESTQ AX, AX
-	JZ    row2875
+	JZ    row2684
 
-run2874:
+run2683:
 	PCALIGN $0x20
 
-loop2878:
+loop2686:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -38709,31 +38709,31 @@ loop2878:
 	VFMADD231PD  Z0, Z3, Z6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2878
+	JNZ          loop2686
 
-row2875:
+row2684:
 	TESTQ      R11, R11
-	JZ         done2876
+	JZ         done2685
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2874
+	JMP        run2683
 
-done2876:
+done2685:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2879
+	JZ           skip2687
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
 	VMULPD       Z0, Z6, Z6
 
-skip2879:
+skip2687:
 	TESTQ        $0x00000002, AX
-	JZ           skip2880
+	JZ           skip2688
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -38745,7 +38745,7 @@ skip2879:
 	VMOVUPS      (SI), Z1
 	VFMADD231PD  Z1, Z0, Z6
 
-skip2880:
+skip2688:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	ADDQ    DX, SI
@@ -38753,22 +38753,22 @@ skip2880:
 	ADDQ    DX, SI
 	VMOVUPS Z6, (SI)
 	DECQ    72(R12)
-	JLE     last2881
+	JLE     last2689
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2871
+	JMP     tile2680
 
-last2881:
+last2689:
 	VZEROUPPER
 	RET
 
 body3:
 	// 4 rows, 1 vectors of 64 bytes
-tile2882:
+tile2690:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -38784,25 +38784,25 @@ tile2882:
 	MOVQ   $0x00000004, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2887
+	JZ     done2695
 	SUBQ   $+32, AX
-	JGE    main2884
+	JGE    main2692
 
-early2883:
+early2691:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2883
+	JL         early2691
 
-main2884:
+main2692:
 	TESTQ AX, AX
-	JZ    row2886
+	JZ    row2694
 
-run2885:
+run2693:
 	PCALIGN $0x20
 
-loop2889:
+loop2696:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -38816,32 +38816,32 @@ loop2889:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2889
+	JNZ          loop2696
 
-row2886:
+row2694:
 	TESTQ      R11, R11
-	JZ         done2887
+	JZ         done2695
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2885
+	JMP        run2693
 
-done2887:
+done2695:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2890
+	JZ           skip2697
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
 	VMULPD       Z0, Z6, Z6
 	VMULPD       Z0, Z7, Z7
 
-skip2890:
+skip2697:
 	TESTQ        $0x00000002, AX
-	JZ           skip2891
+	JZ           skip2698
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -38856,7 +38856,7 @@ skip2890:
 	VMOVUPS      (SI), Z1
 	VFMADD231PD  Z1, Z0, Z7
 
-skip2891:
+skip2698:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	ADDQ    DX, SI
@@ -38866,22 +38866,22 @@ skip2891:
 	ADDQ    DX, SI
 	VMOVUPS Z7, (SI)
 	DECQ    72(R12)
-	JLE     last2892
+	JLE     last2699
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2882
+	JMP     tile2690
 
-last2892:
+last2699:
 	VZEROUPPER
 	RET
 
 body4:
 	// 5 rows, 1 vectors of 64 bytes
-tile2893:
+tile2700:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -38898,25 +38898,25 @@ tile2893:
 	MOVQ   $0x00000005, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2898
+	JZ     done2705
 	SUBQ   $+40, AX
-	JGE    main2895
+	JGE    main2702
 
-early2894:
+early2701:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2894
+	JL         early2701
 
-main2895:
+main2702:
 	TESTQ AX, AX
-	JZ    row2897
+	JZ    row2704
 
-run2896:
+run2703:
 	PCALIGN $0x20
 
-loop2900:
+loop2706:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -38932,23 +38932,23 @@ loop2900:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2900
+	JNZ          loop2706
 
-row2897:
+row2704:
 	TESTQ      R11, R11
-	JZ         done2898
+	JZ         done2705
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2896
+	JMP        run2703
 
-done2898:
+done2705:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2901
+	JZ           skip2707
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -38956,9 +38956,9 @@ done2898:
 	VMULPD       Z0, Z7, Z7
 	VMULPD       Z0, Z8, Z8
 
-skip2901:
+skip2707:
 	TESTQ        $0x00000002, AX
-	JZ           skip2902
+	JZ           skip2708
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -38976,7 +38976,7 @@ skip2901:
 	VMOVUPS      (SI), Z1
 	VFMADD231PD  Z1, Z0, Z8
 
-skip2902:
+skip2708:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	ADDQ    DX, SI
@@ -38988,22 +38988,22 @@ skip2902:
 	ADDQ    DX, SI
 	VMOVUPS Z8, (SI)
 	DECQ    72(R12)
-	JLE     last2903
+	JLE     last2709
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2893
+	JMP     tile2700
 
-last2903:
+last2709:
 	VZEROUPPER
 	RET
 
 body5:
 	// 6 rows, 1 vectors of 64 bytes
-tile2904:
+tile2710:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -39021,25 +39021,25 @@ tile2904:
 	MOVQ   $0x00000006, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2909
+	JZ     done2715
 	SUBQ   $+48, AX
-	JGE    main2906
+	JGE    main2712
 
-early2905:
+early2711:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2905
+	JL         early2711
 
-main2906:
+main2712:
 	TESTQ AX, AX
-	JZ    row2908
+	JZ    row2714
 
-run2907:
+run2713:
 	PCALIGN $0x20
 
-loop2911:
+loop2716:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -39057,23 +39057,23 @@ loop2911:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2911
+	JNZ          loop2716
 
-row2908:
+row2714:
 	TESTQ      R11, R11
-	JZ         done2909
+	JZ         done2715
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2907
+	JMP        run2713
 
-done2909:
+done2715:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2912
+	JZ           skip2717
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -39082,9 +39082,9 @@ done2909:
 	VMULPD       Z0, Z8, Z8
 	VMULPD       Z0, Z9, Z9
 
-skip2912:
+skip2717:
 	TESTQ        $0x00000002, AX
-	JZ           skip2913
+	JZ           skip2718
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -39105,7 +39105,7 @@ skip2912:
 	VMOVUPS      (SI), Z1
 	VFMADD231PD  Z1, Z0, Z9
 
-skip2913:
+skip2718:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	ADDQ    DX, SI
@@ -39119,22 +39119,22 @@ skip2913:
 	ADDQ    DX, SI
 	VMOVUPS Z9, (SI)
 	DECQ    72(R12)
-	JLE     last2914
+	JLE     last2719
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2904
+	JMP     tile2710
 
-last2914:
+last2719:
 	VZEROUPPER
 	RET
 
 body6:
 	// 7 rows, 1 vectors of 64 bytes
-tile2915:
+tile2720:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -39155,25 +39155,25 @@ tile2915:
 	MOVQ   $0x00000007, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2920
+	JZ     done2725
 	SUBQ   $+56, AX
-	JGE    main2917
+	JGE    main2722
 
-early2916:
+early2721:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2916
+	JL         early2721
 
-main2917:
+main2722:
 	TESTQ AX, AX
-	JZ    row2919
+	JZ    row2724
 
-run2918:
+run2723:
 	PCALIGN $0x20
 
-loop2922:
+loop2726:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -39194,23 +39194,23 @@ loop2922:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop2922
+	JNZ          loop2726
 
-row2919:
+row2724:
 	TESTQ      R11, R11
-	JZ         done2920
+	JZ         done2725
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2918
+	JMP        run2723
 
-done2920:
+done2725:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2923
+	JZ           skip2727
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -39220,9 +39220,9 @@ done2920:
 	VMULPD       Z0, Z9, Z9
 	VMULPD       Z0, Z10, Z10
 
-skip2923:
+skip2727:
 	TESTQ        $0x00000002, AX
-	JZ           skip2924
+	JZ           skip2728
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -39246,7 +39246,7 @@ skip2923:
 	VMOVUPS      (SI), Z1
 	VFMADD231PD  Z1, Z0, Z10
 
-skip2924:
+skip2728:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	ADDQ    DX, SI
@@ -39262,22 +39262,22 @@ skip2924:
 	ADDQ    DX, SI
 	VMOVUPS Z10, (SI)
 	DECQ    72(R12)
-	JLE     last2925
+	JLE     last2729
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2915
+	JMP     tile2720
 
-last2925:
+last2729:
 	VZEROUPPER
 	RET
 
 body7:
 	// 8 rows, 1 vectors of 64 bytes
-tile2926:
+tile2730:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -39301,23 +39301,23 @@ tile2926:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2931
+	JZ     done2735
 	SUBQ   $+64, AX
-	JGE    main2928
+	JGE    main2732
 
-early2927:
+early2731:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2927
+	JL         early2731
 
-main2928:
+main2732:
 	TESTQ AX, AX
-	JZ    row2930
+	JZ    row2734
 
-run2929:
-steps2932:
+run2733:
+steps2736:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -39325,7 +39325,7 @@ steps2932:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop2933:
+loop2737:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -39350,39 +39350,39 @@ loop2933:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop2933
+	JNZ          loop2737
 	CMPQ         152(R12), $0x00
-	JNE          same2934
+	JNE          same2738
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same2934
+	JNZ          same2738
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same2934:
+same2738:
 	TESTQ AX, AX
-	JNZ   steps2932
+	JNZ   steps2736
 
-row2930:
+row2734:
 	TESTQ      R11, R11
-	JZ         done2931
+	JZ         done2735
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2929
+	JMP        run2733
 
-done2931:
+done2735:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2935
+	JZ           skip2739
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -39393,9 +39393,9 @@ done2931:
 	VMULPD       Z0, Z10, Z10
 	VMULPD       Z0, Z11, Z11
 
-skip2935:
+skip2739:
 	TESTQ        $0x00000002, AX
-	JZ           skip2936
+	JZ           skip2740
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -39422,7 +39422,7 @@ skip2935:
 	VMOVUPS      (SI), Z1
 	VFMADD231PD  Z1, Z0, Z11
 
-skip2936:
+skip2740:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	ADDQ    DX, SI
@@ -39440,22 +39440,22 @@ skip2936:
 	ADDQ    DX, SI
 	VMOVUPS Z11, (SI)
 	DECQ    72(R12)
-	JLE     last2937
+	JLE     last2741
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2926
+	JMP     tile2730
 
-last2937:
+last2741:
 	VZEROUPPER
 	RET
 
 body8:
 	// 1 rows, 2 vectors of 64 bytes
-tile2938:
+tile2742:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -39467,26 +39467,26 @@ tile2938:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2943
+	JZ     done2747
 	SUBQ   $+8, AX
-	JGE    main2940
+	JGE    main2744
 
-early2939:
+early2743:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2939
+	JL         early2743
 
-main2940:
+main2744:
 	TESTQ AX, AX
-	JZ    row2942
+	JZ    row2746
 
-run2941:
+run2745:
 	PCALIGN $0x20
 
-loop2945:
+loop2748:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -39495,31 +39495,31 @@ loop2945:
 	VFMADD231PD  Z1, Z3, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2945
+	JNZ          loop2748
 
-row2942:
+row2746:
 	TESTQ      R11, R11
-	JZ         done2943
+	JZ         done2747
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2941
+	JMP        run2745
 
-done2943:
+done2747:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2946
+	JZ           skip2749
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
 
-skip2946:
+skip2749:
 	TESTQ        $0x00000002, AX
-	JZ           skip2947
+	JZ           skip2750
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -39527,27 +39527,27 @@ skip2946:
 	VMOVUPS      64(SI), Z1
 	VFMADD231PD  Z1, Z0, Z5
 
-skip2947:
+skip2750:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
 	DECQ    72(R12)
-	JLE     last2948
+	JLE     last2751
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2938
+	JMP     tile2742
 
-last2948:
+last2751:
 	VZEROUPPER
 	RET
 
 body9:
 	// 2 rows, 2 vectors of 64 bytes
-tile2949:
+tile2752:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -39561,26 +39561,26 @@ tile2949:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2954
+	JZ     done2757
 	SUBQ   $+16, AX
-	JGE    main2951
+	JGE    main2754
 
-early2950:
+early2753:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2950
+	JL         early2753
 
-main2951:
+main2754:
 	TESTQ AX, AX
-	JZ    row2953
+	JZ    row2756
 
-run2952:
+run2755:
 	PCALIGN $0x20
 
-loop2956:
+loop2758:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -39592,33 +39592,33 @@ loop2956:
 	VFMADD231PD  Z1, Z3, Z7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2956
+	JNZ          loop2758
 
-row2953:
+row2756:
 	TESTQ      R11, R11
-	JZ         done2954
+	JZ         done2757
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2952
+	JMP        run2755
 
-done2954:
+done2757:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2957
+	JZ           skip2759
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
 	VMULPD       Z0, Z6, Z6
 	VMULPD       Z0, Z7, Z7
 
-skip2957:
+skip2759:
 	TESTQ        $0x00000002, AX
-	JZ           skip2958
+	JZ           skip2760
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -39631,7 +39631,7 @@ skip2957:
 	VMOVUPS      64(SI), Z1
 	VFMADD231PD  Z1, Z0, Z7
 
-skip2958:
+skip2760:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -39639,22 +39639,22 @@ skip2958:
 	VMOVUPS Z6, (SI)
 	VMOVUPS Z7, 64(SI)
 	DECQ    72(R12)
-	JLE     last2959
+	JLE     last2761
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2949
+	JMP     tile2752
 
-last2959:
+last2761:
 	VZEROUPPER
 	RET
 
 body10:
 	// 3 rows, 2 vectors of 64 bytes
-tile2960:
+tile2762:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -39670,26 +39670,26 @@ tile2960:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2965
+	JZ     done2767
 	SUBQ   $+24, AX
-	JGE    main2962
+	JGE    main2764
 
-early2961:
+early2763:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2961
+	JL         early2763
 
-main2962:
+main2764:
 	TESTQ AX, AX
-	JZ    row2964
+	JZ    row2766
 
-run2963:
+run2765:
 	PCALIGN $0x20
 
-loop2967:
+loop2768:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -39704,24 +39704,24 @@ loop2967:
 	VFMADD231PD  Z1, Z3, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop2967
+	JNZ          loop2768
 
-row2964:
+row2766:
 	TESTQ      R11, R11
-	JZ         done2965
+	JZ         done2767
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2963
+	JMP        run2765
 
-done2965:
+done2767:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2968
+	JZ           skip2769
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -39730,9 +39730,9 @@ done2965:
 	VMULPD       Z0, Z8, Z8
 	VMULPD       Z0, Z9, Z9
 
-skip2968:
+skip2769:
 	TESTQ        $0x00000002, AX
-	JZ           skip2969
+	JZ           skip2770
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -39750,7 +39750,7 @@ skip2968:
 	VMOVUPS      64(SI), Z1
 	VFMADD231PD  Z1, Z0, Z9
 
-skip2969:
+skip2770:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -39761,22 +39761,22 @@ skip2969:
 	VMOVUPS Z8, (SI)
 	VMOVUPS Z9, 64(SI)
 	DECQ    72(R12)
-	JLE     last2970
+	JLE     last2771
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2960
+	JMP     tile2762
 
-last2970:
+last2771:
 	VZEROUPPER
 	RET
 
 body11:
 	// 4 rows, 2 vectors of 64 bytes
-tile2971:
+tile2772:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -39796,26 +39796,26 @@ tile2971:
 	MOVQ   $0x00000004, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2976
+	JZ     done2777
 	SUBQ   $+32, AX
-	JGE    main2973
+	JGE    main2774
 
-early2972:
+early2773:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2972
+	JL         early2773
 
-main2973:
+main2774:
 	TESTQ AX, AX
-	JZ    row2975
+	JZ    row2776
 
-run2974:
+run2775:
 	PCALIGN $0x20
 
-loop2978:
+loop2778:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -39834,24 +39834,24 @@ loop2978:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2978
+	JNZ          loop2778
 
-row2975:
+row2776:
 	TESTQ      R11, R11
-	JZ         done2976
+	JZ         done2777
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2974
+	JMP        run2775
 
-done2976:
+done2777:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2979
+	JZ           skip2779
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -39862,9 +39862,9 @@ done2976:
 	VMULPD       Z0, Z10, Z10
 	VMULPD       Z0, Z11, Z11
 
-skip2979:
+skip2779:
 	TESTQ        $0x00000002, AX
-	JZ           skip2980
+	JZ           skip2780
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -39887,7 +39887,7 @@ skip2979:
 	VMOVUPS      64(SI), Z1
 	VFMADD231PD  Z1, Z0, Z11
 
-skip2980:
+skip2780:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -39901,22 +39901,22 @@ skip2980:
 	VMOVUPS Z10, (SI)
 	VMOVUPS Z11, 64(SI)
 	DECQ    72(R12)
-	JLE     last2981
+	JLE     last2781
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2971
+	JMP     tile2772
 
-last2981:
+last2781:
 	VZEROUPPER
 	RET
 
 body12:
 	// 5 rows, 2 vectors of 64 bytes
-tile2982:
+tile2782:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -39938,26 +39938,26 @@ tile2982:
 	MOVQ   $0x00000005, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2987
+	JZ     done2787
 	SUBQ   $+40, AX
-	JGE    main2984
+	JGE    main2784
 
-early2983:
+early2783:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2983
+	JL         early2783
 
-main2984:
+main2784:
 	TESTQ AX, AX
-	JZ    row2986
+	JZ    row2786
 
-run2985:
+run2785:
 	PCALIGN $0x20
 
-loop2989:
+loop2788:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -39979,24 +39979,24 @@ loop2989:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop2989
+	JNZ          loop2788
 
-row2986:
+row2786:
 	TESTQ      R11, R11
-	JZ         done2987
+	JZ         done2787
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2985
+	JMP        run2785
 
-done2987:
+done2787:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip2990
+	JZ           skip2789
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -40009,9 +40009,9 @@ done2987:
 	VMULPD       Z0, Z12, Z12
 	VMULPD       Z0, Z13, Z13
 
-skip2990:
+skip2789:
 	TESTQ        $0x00000002, AX
-	JZ           skip2991
+	JZ           skip2790
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -40039,7 +40039,7 @@ skip2990:
 	VMOVUPS      64(SI), Z1
 	VFMADD231PD  Z1, Z0, Z13
 
-skip2991:
+skip2790:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -40056,22 +40056,22 @@ skip2991:
 	VMOVUPS Z12, (SI)
 	VMOVUPS Z13, 64(SI)
 	DECQ    72(R12)
-	JLE     last2992
+	JLE     last2791
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2982
+	JMP     tile2782
 
-last2992:
+last2791:
 	VZEROUPPER
 	RET
 
 body13:
 	// 6 rows, 2 vectors of 64 bytes
-tile2993:
+tile2792:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -40095,26 +40095,26 @@ tile2993:
 	MOVQ   $0x00000006, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done2998
+	JZ     done2797
 	SUBQ   $+48, AX
-	JGE    main2995
+	JGE    main2794
 
-early2994:
+early2793:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early2994
+	JL         early2793
 
-main2995:
+main2794:
 	TESTQ AX, AX
-	JZ    row2997
+	JZ    row2796
 
-run2996:
+run2795:
 	PCALIGN $0x20
 
-loop3000:
+loop2798:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -40139,24 +40139,24 @@ loop3000:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop3000
+	JNZ          loop2798
 
-row2997:
+row2796:
 	TESTQ      R11, R11
-	JZ         done2998
+	JZ         done2797
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run2996
+	JMP        run2795
 
-done2998:
+done2797:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3001
+	JZ           skip2799
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -40171,9 +40171,9 @@ done2998:
 	VMULPD       Z0, Z14, Z14
 	VMULPD       Z0, Z15, Z15
 
-skip3001:
+skip2799:
 	TESTQ        $0x00000002, AX
-	JZ           skip3002
+	JZ           skip2800
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -40206,7 +40206,7 @@ skip3001:
 	VMOVUPS      64(SI), Z1
 	VFMADD231PD  Z1, Z0, Z15
 
-skip3002:
+skip2800:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -40226,22 +40226,22 @@ skip3002:
 	VMOVUPS Z14, (SI)
 	VMOVUPS Z15, 64(SI)
 	DECQ    72(R12)
-	JLE     last3003
+	JLE     last2801
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile2993
+	JMP     tile2792
 
-last3003:
+last2801:
 	VZEROUPPER
 	RET
 
 body14:
 	// 7 rows, 2 vectors of 64 bytes
-tile3004:
+tile2802:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -40269,26 +40269,26 @@ tile3004:
 	MOVQ   $0x00000007, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3009
+	JZ     done2807
 	SUBQ   $+56, AX
-	JGE    main3006
+	JGE    main2804
 
-early3005:
+early2803:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early3005
+	JL         early2803
 
-main3006:
+main2804:
 	TESTQ AX, AX
-	JZ    row3008
+	JZ    row2806
 
-run3007:
+run2805:
 	PCALIGN $0x20
 
-loop3011:
+loop2808:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -40317,24 +40317,24 @@ loop3011:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop3011
+	JNZ          loop2808
 
-row3008:
+row2806:
 	TESTQ      R11, R11
-	JZ         done3009
+	JZ         done2807
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run3007
+	JMP        run2805
 
-done3009:
+done2807:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3012
+	JZ           skip2809
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -40351,9 +40351,9 @@ done3009:
 	VMULPD       Z0, Z16, Z16
 	VMULPD       Z0, Z17, Z17
 
-skip3012:
+skip2809:
 	TESTQ        $0x00000002, AX
-	JZ           skip3013
+	JZ           skip2810
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -40391,7 +40391,7 @@ skip3012:
 	VMOVUPS      64(SI), Z1
 	VFMADD231PD  Z1, Z0, Z17
 
-skip3013:
+skip2810:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -40414,22 +40414,22 @@ skip3013:
 	VMOVUPS Z16, (SI)
 	VMOVUPS Z17, 64(SI)
 	DECQ    72(R12)
-	JLE     last3014
+	JLE     last2811
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3004
+	JMP     tile2802
 
-last3014:
+last2811:
 	VZEROUPPER
 	RET
 
 body15:
 	// 8 rows, 2 vectors of 64 bytes
-tile3015:
+tile2812:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -40461,24 +40461,24 @@ tile3015:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3020
+	JZ     done2817
 	SUBQ   $+64, AX
-	JGE    main3017
+	JGE    main2814
 
-early3016:
+early2813:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early3016
+	JL         early2813
 
-main3017:
+main2814:
 	TESTQ AX, AX
-	JZ    row3019
+	JZ    row2816
 
-run3018:
-steps3021:
+run2815:
+steps2818:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -40486,7 +40486,7 @@ steps3021:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop3022:
+loop2819:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -40520,40 +40520,40 @@ loop3022:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop3022
+	JNZ          loop2819
 	CMPQ         152(R12), $0x00
-	JNE          same3023
+	JNE          same2820
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same3023
+	JNZ          same2820
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same3023:
+same2820:
 	TESTQ AX, AX
-	JNZ   steps3021
+	JNZ   steps2818
 
-row3019:
+row2816:
 	TESTQ      R11, R11
-	JZ         done3020
+	JZ         done2817
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run3018
+	JMP        run2815
 
-done3020:
+done2817:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3024
+	JZ           skip2821
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -40572,9 +40572,9 @@ done3020:
 	VMULPD       Z0, Z18, Z18
 	VMULPD       Z0, Z19, Z19
 
-skip3024:
+skip2821:
 	TESTQ        $0x00000002, AX
-	JZ           skip3025
+	JZ           skip2822
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -40617,7 +40617,7 @@ skip3024:
 	VMOVUPS      64(SI), Z1
 	VFMADD231PD  Z1, Z0, Z19
 
-skip3025:
+skip2822:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -40643,22 +40643,22 @@ skip3025:
 	VMOVUPS Z18, (SI)
 	VMOVUPS Z19, 64(SI)
 	DECQ    72(R12)
-	JLE     last3026
+	JLE     last2823
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3015
+	JMP     tile2812
 
-last3026:
+last2823:
 	VZEROUPPER
 	RET
 
 body16:
 	// 1 rows, 3 vectors of 64 bytes
-tile3027:
+tile2824:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -40671,27 +40671,27 @@ tile3027:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3032
+	JZ     done2829
 	SUBQ   $+8, AX
-	JGE    main3029
+	JGE    main2826
 
-early3028:
+early2825:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early3028
+	JL         early2825
 
-main3029:
+main2826:
 	TESTQ AX, AX
-	JZ    row3031
+	JZ    row2828
 
-run3030:
+run2827:
 	PCALIGN $0x20
 
-loop3034:
+loop2830:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -40702,33 +40702,33 @@ loop3034:
 	VFMADD231PD  Z2, Z3, Z6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3034
+	JNZ          loop2830
 
-row3031:
+row2828:
 	TESTQ      R11, R11
-	JZ         done3032
+	JZ         done2829
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run3030
+	JMP        run2827
 
-done3032:
+done2829:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3035
+	JZ           skip2831
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
 	VMULPD       Z0, Z6, Z6
 
-skip3035:
+skip2831:
 	TESTQ        $0x00000002, AX
-	JZ           skip3036
+	JZ           skip2832
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -40738,28 +40738,28 @@ skip3035:
 	VMOVUPS      128(SI), Z1
 	VFMADD231PD  Z1, Z0, Z6
 
-skip3036:
+skip2832:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
 	VMOVUPS Z6, 128(SI)
 	DECQ    72(R12)
-	JLE     last3037
+	JLE     last2833
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3027
+	JMP     tile2824
 
-last3037:
+last2833:
 	VZEROUPPER
 	RET
 
 body17:
 	// 2 rows, 3 vectors of 64 bytes
-tile3038:
+tile2834:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -40775,27 +40775,27 @@ tile3038:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3043
+	JZ     done2839
 	SUBQ   $+16, AX
-	JGE    main3040
+	JGE    main2836
 
-early3039:
+early2835:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early3039
+	JL         early2835
 
-main3040:
+main2836:
 	TESTQ AX, AX
-	JZ    row3042
+	JZ    row2838
 
-run3041:
+run2837:
 	PCALIGN $0x20
 
-loop3045:
+loop2840:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -40810,25 +40810,25 @@ loop3045:
 	VFMADD231PD  Z2, Z3, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3045
+	JNZ          loop2840
 
-row3042:
+row2838:
 	TESTQ      R11, R11
-	JZ         done3043
+	JZ         done2839
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run3041
+	JMP        run2837
 
-done3043:
+done2839:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3046
+	JZ           skip2841
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -40837,9 +40837,9 @@ done3043:
 	VMULPD       Z0, Z8, Z8
 	VMULPD       Z0, Z9, Z9
 
-skip3046:
+skip2841:
 	TESTQ        $0x00000002, AX
-	JZ           skip3047
+	JZ           skip2842
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -40856,7 +40856,7 @@ skip3046:
 	VMOVUPS      128(SI), Z1
 	VFMADD231PD  Z1, Z0, Z9
 
-skip3047:
+skip2842:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -40866,22 +40866,22 @@ skip3047:
 	VMOVUPS Z8, 64(SI)
 	VMOVUPS Z9, 128(SI)
 	DECQ    72(R12)
-	JLE     last3048
+	JLE     last2843
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3038
+	JMP     tile2834
 
-last3048:
+last2843:
 	VZEROUPPER
 	RET
 
 body18:
 	// 3 rows, 3 vectors of 64 bytes
-tile3049:
+tile2844:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -40900,27 +40900,27 @@ tile3049:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3054
+	JZ     done2849
 	SUBQ   $+24, AX
-	JGE    main3051
+	JGE    main2846
 
-early3050:
+early2845:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early3050
+	JL         early2845
 
-main3051:
+main2846:
 	TESTQ AX, AX
-	JZ    row3053
+	JZ    row2848
 
-run3052:
+run2847:
 	PCALIGN $0x20
 
-loop3056:
+loop2850:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -40939,25 +40939,25 @@ loop3056:
 	VFMADD231PD  Z2, Z3, Z12
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3056
+	JNZ          loop2850
 
-row3053:
+row2848:
 	TESTQ      R11, R11
-	JZ         done3054
+	JZ         done2849
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run3052
+	JMP        run2847
 
-done3054:
+done2849:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3057
+	JZ           skip2851
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -40969,9 +40969,9 @@ done3054:
 	VMULPD       Z0, Z11, Z11
 	VMULPD       Z0, Z12, Z12
 
-skip3057:
+skip2851:
 	TESTQ        $0x00000002, AX
-	JZ           skip3058
+	JZ           skip2852
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -40995,7 +40995,7 @@ skip3057:
 	VMOVUPS      128(SI), Z1
 	VFMADD231PD  Z1, Z0, Z12
 
-skip3058:
+skip2852:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -41009,22 +41009,22 @@ skip3058:
 	VMOVUPS Z11, 64(SI)
 	VMOVUPS Z12, 128(SI)
 	DECQ    72(R12)
-	JLE     last3059
+	JLE     last2853
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3049
+	JMP     tile2844
 
-last3059:
+last2853:
 	VZEROUPPER
 	RET
 
 body19:
 	// 4 rows, 3 vectors of 64 bytes
-tile3060:
+tile2854:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -41048,27 +41048,27 @@ tile3060:
 	MOVQ   $0x00000004, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3065
+	JZ     done2859
 	SUBQ   $+32, AX
-	JGE    main3062
+	JGE    main2856
 
-early3061:
+early2855:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early3061
+	JL         early2855
 
-main3062:
+main2856:
 	TESTQ AX, AX
-	JZ    row3064
+	JZ    row2858
 
-run3063:
+run2857:
 	PCALIGN $0x20
 
-loop3067:
+loop2860:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -41092,25 +41092,25 @@ loop3067:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop3067
+	JNZ          loop2860
 
-row3064:
+row2858:
 	TESTQ      R11, R11
-	JZ         done3065
+	JZ         done2859
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run3063
+	JMP        run2857
 
-done3065:
+done2859:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3068
+	JZ           skip2861
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -41125,9 +41125,9 @@ done3065:
 	VMULPD       Z0, Z14, Z14
 	VMULPD       Z0, Z15, Z15
 
-skip3068:
+skip2861:
 	TESTQ        $0x00000002, AX
-	JZ           skip3069
+	JZ           skip2862
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -41158,7 +41158,7 @@ skip3068:
 	VMOVUPS      128(SI), Z1
 	VFMADD231PD  Z1, Z0, Z15
 
-skip3069:
+skip2862:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -41176,22 +41176,22 @@ skip3069:
 	VMOVUPS Z14, 64(SI)
 	VMOVUPS Z15, 128(SI)
 	DECQ    72(R12)
-	JLE     last3070
+	JLE     last2863
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3060
+	JMP     tile2854
 
-last3070:
+last2863:
 	VZEROUPPER
 	RET
 
 body20:
 	// 5 rows, 3 vectors of 64 bytes
-tile3071:
+tile2864:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -41218,27 +41218,27 @@ tile3071:
 	MOVQ   $0x00000005, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3076
+	JZ     done2869
 	SUBQ   $+40, AX
-	JGE    main3073
+	JGE    main2866
 
-early3072:
+early2865:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early3072
+	JL         early2865
 
-main3073:
+main2866:
 	TESTQ AX, AX
-	JZ    row3075
+	JZ    row2868
 
-run3074:
+run2867:
 	PCALIGN $0x20
 
-loop3078:
+loop2870:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -41266,25 +41266,25 @@ loop3078:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop3078
+	JNZ          loop2870
 
-row3075:
+row2868:
 	TESTQ      R11, R11
-	JZ         done3076
+	JZ         done2869
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run3074
+	JMP        run2867
 
-done3076:
+done2869:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3079
+	JZ           skip2871
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -41302,9 +41302,9 @@ done3076:
 	VMULPD       Z0, Z17, Z17
 	VMULPD       Z0, Z18, Z18
 
-skip3079:
+skip2871:
 	TESTQ        $0x00000002, AX
-	JZ           skip3080
+	JZ           skip2872
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -41342,7 +41342,7 @@ skip3079:
 	VMOVUPS      128(SI), Z1
 	VFMADD231PD  Z1, Z0, Z18
 
-skip3080:
+skip2872:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -41364,22 +41364,22 @@ skip3080:
 	VMOVUPS Z17, 64(SI)
 	VMOVUPS Z18, 128(SI)
 	DECQ    72(R12)
-	JLE     last3081
+	JLE     last2873
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3071
+	JMP     tile2864
 
-last3081:
+last2873:
 	VZEROUPPER
 	RET
 
 body21:
 	// 6 rows, 3 vectors of 64 bytes
-tile3082:
+tile2874:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -41409,27 +41409,27 @@ tile3082:
 	MOVQ   $0x00000006, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3087
+	JZ     done2879
 	SUBQ   $+48, AX
-	JGE    main3084
+	JGE    main2876
 
-early3083:
+early2875:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early3083
+	JL         early2875
 
-main3084:
+main2876:
 	TESTQ AX, AX
-	JZ    row3086
+	JZ    row2878
 
-run3085:
+run2877:
 	PCALIGN $0x20
 
-loop3089:
+loop2880:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -41461,25 +41461,25 @@ loop3089:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop3089
+	JNZ          loop2880
 
-row3086:
+row2878:
 	TESTQ      R11, R11
-	JZ         done3087
+	JZ         done2879
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run3085
+	JMP        run2877
 
-done3087:
+done2879:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3090
+	JZ           skip2881
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -41500,9 +41500,9 @@ done3087:
 	VMULPD       Z0, Z20, Z20
 	VMULPD       Z0, Z21, Z21
 
-skip3090:
+skip2881:
 	TESTQ        $0x00000002, AX
-	JZ           skip3091
+	JZ           skip2882
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -41547,7 +41547,7 @@ skip3090:
 	VMOVUPS      128(SI), Z1
 	VFMADD231PD  Z1, Z0, Z21
 
-skip3091:
+skip2882:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -41573,22 +41573,22 @@ skip3091:
 	VMOVUPS Z20, 64(SI)
 	VMOVUPS Z21, 128(SI)
 	DECQ    72(R12)
-	JLE     last3092
+	JLE     last2883
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3082
+	JMP     tile2874
 
-last3092:
+last2883:
 	VZEROUPPER
 	RET
 
 body22:
 	// 7 rows, 3 vectors of 64 bytes
-tile3093:
+tile2884:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -41623,27 +41623,27 @@ tile3093:
 	MOVQ   $0x00000007, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3098
+	JZ     done2889
 	SUBQ   $+56, AX
-	JGE    main3095
+	JGE    main2886
 
-early3094:
+early2885:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early3094
+	JL         early2885
 
-main3095:
+main2886:
 	TESTQ AX, AX
-	JZ    row3097
+	JZ    row2888
 
-run3096:
+run2887:
 	PCALIGN $0x20
 
-loop3100:
+loop2890:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -41680,25 +41680,25 @@ loop3100:
 	ADDQ         CX, R8
 	ADDQ         CX, R9
 	DECQ         AX
-	JNZ          loop3100
+	JNZ          loop2890
 
-row3097:
+row2888:
 	TESTQ      R11, R11
-	JZ         done3098
+	JZ         done2889
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run3096
+	JMP        run2887
 
-done3098:
+done2889:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3101
+	JZ           skip2891
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -41722,9 +41722,9 @@ done3098:
 	VMULPD       Z0, Z23, Z23
 	VMULPD       Z0, Z24, Z24
 
-skip3101:
+skip2891:
 	TESTQ        $0x00000002, AX
-	JZ           skip3102
+	JZ           skip2892
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -41776,7 +41776,7 @@ skip3101:
 	VMOVUPS      128(SI), Z1
 	VFMADD231PD  Z1, Z0, Z24
 
-skip3102:
+skip2892:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -41806,22 +41806,22 @@ skip3102:
 	VMOVUPS Z23, 64(SI)
 	VMOVUPS Z24, 128(SI)
 	DECQ    72(R12)
-	JLE     last3103
+	JLE     last2893
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3093
+	JMP     tile2884
 
-last3103:
+last2893:
 	VZEROUPPER
 	RET
 
 body23:
 	// 8 rows, 3 vectors of 64 bytes
-tile3104:
+tile2894:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -41861,25 +41861,25 @@ tile3104:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3109
+	JZ     done2899
 	SUBQ   $+64, AX
-	JGE    main3106
+	JGE    main2896
 
-early3105:
+early2895:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+8, AX
-	JL         early3105
+	JL         early2895
 
-main3106:
+main2896:
 	TESTQ AX, AX
-	JZ    row3108
+	JZ    row2898
 
-run3107:
-steps3110:
+run2897:
+steps2900:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -41887,7 +41887,7 @@ steps3110:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop3111:
+loop2901:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -41930,41 +41930,41 @@ loop3111:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop3111
+	JNZ          loop2901
 	CMPQ         152(R12), $0x00
-	JNE          same3112
+	JNE          same2902
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same3112
+	JNZ          same2902
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same3112:
+same2902:
 	TESTQ AX, AX
-	JNZ   steps3110
+	JNZ   steps2900
 
-row3108:
+row2898:
 	TESTQ      R11, R11
-	JZ         done3109
+	JZ         done2899
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000008, AX
-	JMP        run3107
+	JMP        run2897
 
-done3109:
+done2899:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3113
+	JZ           skip2903
 	VBROADCASTSD 200(R12), Z0
 	VMULPD       Z0, Z4, Z4
 	VMULPD       Z0, Z5, Z5
@@ -41991,9 +41991,9 @@ done3109:
 	VMULPD       Z0, Z26, Z26
 	VMULPD       Z0, Z27, Z27
 
-skip3113:
+skip2903:
 	TESTQ        $0x00000002, AX
-	JZ           skip3114
+	JZ           skip2904
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -42052,7 +42052,7 @@ skip3113:
 	VMOVUPS      128(SI), Z1
 	VFMADD231PD  Z1, Z0, Z27
 
-skip3114:
+skip2904:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -42086,16 +42086,16 @@ skip3114:
 	VMOVUPS Z26, 64(SI)
 	VMOVUPS Z27, 128(SI)
 	DECQ    72(R12)
-	JLE     last3115
+	JLE     last2905
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3104
+	JMP     tile2894
 
-last3115:
+last2905:
 	VZEROUPPER
 	RET
 
@@ -42105,65 +42105,65 @@ TEXT ·wholeC64AVX512(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 168(R12), AX
 	CMPQ AX, $0x06
-	JGE  from3116
+	JGE  from2906
 	CMPQ AX, $0x03
-	JGE  from3117
+	JGE  from2907
 	CMPQ AX, $0x01
-	JGE  from3118
+	JGE  from2908
 	JMP  body0
 
-from3118:
+from2908:
 	CMPQ AX, $0x02
-	JGE  from3119
+	JGE  from2909
 	JMP  body1
 
-from3119:
+from2909:
 	JMP body2
 
-from3117:
+from2907:
 	CMPQ AX, $0x04
-	JGE  from3120
+	JGE  from2910
 	JMP  body3
 
-from3120:
+from2910:
 	CMPQ AX, $0x05
-	JGE  from3121
+	JGE  from2911
 	JMP  body4
 
-from3121:
+from2911:
 	JMP body5
 
-from3116:
+from2906:
 	CMPQ AX, $0x09
-	JGE  from3122
+	JGE  from2912
 	CMPQ AX, $0x07
-	JGE  from3123
+	JGE  from2913
 	JMP  body6
 
-from3123:
+from2913:
 	CMPQ AX, $0x08
-	JGE  from3124
+	JGE  from2914
 	JMP  body7
 
-from3124:
+from2914:
 	JMP body8
 
-from3122:
+from2912:
 	CMPQ AX, $0x0a
-	JGE  from3125
+	JGE  from2915
 	JMP  body9
 
-from3125:
+from2915:
 	CMPQ AX, $0x0b
-	JGE  from3126
+	JGE  from2916
 	JMP  body10
 
-from3126:
+from2916:
 	JMP body11
 
 body0:
 	// 2 rows, 1 vectors of 64 bytes
-tile3127:
+tile2917:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -42175,25 +42175,25 @@ tile3127:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3132
+	JZ     done2922
 	SUBQ   $+16, AX
-	JGE    main3129
+	JGE    main2919
 
-early3128:
+early2918:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3128
+	JL         early2918
 
-main3129:
+main2919:
 	TESTQ AX, AX
-	JZ    row3131
+	JZ    row2921
 
-run3130:
+run2920:
 	PCALIGN $0x20
 
-loop3134:
+loop2923:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -42202,18 +42202,18 @@ loop3134:
 	VFMADD231PS  Z0, Z3, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3134
+	JNZ          loop2923
 
-row3131:
+row2921:
 	TESTQ      R11, R11
-	JZ         done3132
+	JZ         done2922
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3130
+	JMP        run2920
 
-done3132:
+done2922:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -42223,50 +42223,50 @@ done3132:
 	VMULPS       Z0, Z4, Z4
 	VFMADD231PS  Z5, Z1, Z4
 	TESTQ        $0x00000001, AX
-	JZ           skip3135
+	JZ           skip2924
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
 	VMULPS       Z0, Z4, Z4
 	VFMADD231PS  Z5, Z1, Z4
 
-skip3135:
+skip2924:
 	TESTQ        $0x00000002, AX
-	JZ           skip3136
+	JZ           skip2925
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
 	VFMADD231PS  Z1, Z0, Z4
 
-skip3136:
+skip2925:
 	TESTQ        $0x00000004, AX
-	JZ           skip3137
+	JZ           skip2926
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z4
 
-skip3137:
+skip2926:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	DECQ    72(R12)
-	JLE     last3138
+	JLE     last2927
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3127
+	JMP     tile2917
 
-last3138:
+last2927:
 	VZEROUPPER
 	RET
 
 body1:
 	// 4 rows, 1 vectors of 64 bytes
-tile3139:
+tile2928:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -42280,25 +42280,25 @@ tile3139:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3144
+	JZ     done2933
 	SUBQ   $+32, AX
-	JGE    main3141
+	JGE    main2930
 
-early3140:
+early2929:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3140
+	JL         early2929
 
-main3141:
+main2930:
 	TESTQ AX, AX
-	JZ    row3143
+	JZ    row2932
 
-run3142:
+run2931:
 	PCALIGN $0x20
 
-loop3146:
+loop2934:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -42311,18 +42311,18 @@ loop3146:
 	VFMADD231PS  Z0, Z3, Z7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3146
+	JNZ          loop2934
 
-row3143:
+row2932:
 	TESTQ      R11, R11
-	JZ         done3144
+	JZ         done2933
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3142
+	JMP        run2931
 
-done3144:
+done2933:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -42335,7 +42335,7 @@ done3144:
 	VMULPS       Z0, Z6, Z6
 	VFMADD231PS  Z7, Z1, Z6
 	TESTQ        $0x00000001, AX
-	JZ           skip3147
+	JZ           skip2935
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
@@ -42345,9 +42345,9 @@ done3144:
 	VMULPS       Z0, Z6, Z6
 	VFMADD231PS  Z7, Z1, Z6
 
-skip3147:
+skip2935:
 	TESTQ        $0x00000002, AX
-	JZ           skip3148
+	JZ           skip2936
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -42356,9 +42356,9 @@ skip3147:
 	VMOVUPS      (SI), Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip3148:
+skip2936:
 	TESTQ        $0x00000004, AX
-	JZ           skip3149
+	JZ           skip2937
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -42369,28 +42369,28 @@ skip3148:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip3149:
+skip2937:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	ADDQ    DX, SI
 	VMOVUPS Z6, (SI)
 	DECQ    72(R12)
-	JLE     last3150
+	JLE     last2938
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3139
+	JMP     tile2928
 
-last3150:
+last2938:
 	VZEROUPPER
 	RET
 
 body2:
 	// 6 rows, 1 vectors of 64 bytes
-tile3151:
+tile2939:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -42406,25 +42406,25 @@ tile3151:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3156
+	JZ     done2944
 	SUBQ   $+48, AX
-	JGE    main3153
+	JGE    main2941
 
-early3152:
+early2940:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3152
+	JL         early2940
 
-main3153:
+main2941:
 	TESTQ AX, AX
-	JZ    row3155
+	JZ    row2943
 
-run3154:
+run2942:
 	PCALIGN $0x20
 
-loop3158:
+loop2945:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -42441,18 +42441,18 @@ loop3158:
 	VFMADD231PS  Z0, Z3, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3158
+	JNZ          loop2945
 
-row3155:
+row2943:
 	TESTQ      R11, R11
-	JZ         done3156
+	JZ         done2944
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3154
+	JMP        run2942
 
-done3156:
+done2944:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -42468,7 +42468,7 @@ done3156:
 	VMULPS       Z0, Z8, Z8
 	VFMADD231PS  Z9, Z1, Z8
 	TESTQ        $0x00000001, AX
-	JZ           skip3159
+	JZ           skip2946
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
@@ -42481,9 +42481,9 @@ done3156:
 	VMULPS       Z0, Z8, Z8
 	VFMADD231PS  Z9, Z1, Z8
 
-skip3159:
+skip2946:
 	TESTQ        $0x00000002, AX
-	JZ           skip3160
+	JZ           skip2947
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -42495,9 +42495,9 @@ skip3159:
 	VMOVUPS      (SI), Z1
 	VFMADD231PS  Z1, Z0, Z8
 
-skip3160:
+skip2947:
 	TESTQ        $0x00000004, AX
-	JZ           skip3161
+	JZ           skip2948
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -42512,7 +42512,7 @@ skip3160:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z8
 
-skip3161:
+skip2948:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	ADDQ    DX, SI
@@ -42520,22 +42520,22 @@ skip3161:
 	ADDQ    DX, SI
 	VMOVUPS Z8, (SI)
 	DECQ    72(R12)
-	JLE     last3162
+	JLE     last2949
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3151
+	JMP     tile2939
 
-last3162:
+last2949:
 	VZEROUPPER
 	RET
 
 body3:
 	// 8 rows, 1 vectors of 64 bytes
-tile3163:
+tile2950:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -42557,23 +42557,23 @@ tile3163:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3168
+	JZ     done2955
 	SUBQ   $+64, AX
-	JGE    main3165
+	JGE    main2952
 
-early3164:
+early2951:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3164
+	JL         early2951
 
-main3165:
+main2952:
 	TESTQ AX, AX
-	JZ    row3167
+	JZ    row2954
 
-run3166:
-steps3169:
+run2953:
+steps2956:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -42581,7 +42581,7 @@ steps3169:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop3170:
+loop2957:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Z3
@@ -42605,32 +42605,32 @@ loop3170:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop3170
+	JNZ          loop2957
 	CMPQ         152(R12), $0x00
-	JNE          same3171
+	JNE          same2958
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same3171
+	JNZ          same2958
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same3171:
+same2958:
 	TESTQ AX, AX
-	JNZ   steps3169
+	JNZ   steps2956
 
-row3167:
+row2954:
 	TESTQ      R11, R11
-	JZ         done3168
+	JZ         done2955
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3166
+	JMP        run2953
 
-done3168:
+done2955:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
@@ -42651,7 +42651,7 @@ done3168:
 	VMULPS       Z0, Z10, Z10
 	VFMADD231PS  Z11, Z1, Z10
 	TESTQ        $0x00000001, AX
-	JZ           skip3172
+	JZ           skip2959
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z5
@@ -42667,9 +42667,9 @@ done3168:
 	VMULPS       Z0, Z10, Z10
 	VFMADD231PS  Z11, Z1, Z10
 
-skip3172:
+skip2959:
 	TESTQ        $0x00000002, AX
-	JZ           skip3173
+	JZ           skip2960
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -42684,9 +42684,9 @@ skip3172:
 	VMOVUPS      (SI), Z1
 	VFMADD231PS  Z1, Z0, Z10
 
-skip3173:
+skip2960:
 	TESTQ        $0x00000004, AX
-	JZ           skip3174
+	JZ           skip2961
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -42705,7 +42705,7 @@ skip3173:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z10
 
-skip3174:
+skip2961:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	ADDQ    DX, SI
@@ -42715,22 +42715,22 @@ skip3174:
 	ADDQ    DX, SI
 	VMOVUPS Z10, (SI)
 	DECQ    72(R12)
-	JLE     last3175
+	JLE     last2962
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3163
+	JMP     tile2950
 
-last3175:
+last2962:
 	VZEROUPPER
 	RET
 
 body4:
 	// 2 rows, 2 vectors of 64 bytes
-tile3176:
+tile2963:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -42744,26 +42744,26 @@ tile3176:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3181
+	JZ     done2968
 	SUBQ   $+16, AX
-	JGE    main3178
+	JGE    main2965
 
-early3177:
+early2964:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3177
+	JL         early2964
 
-main3178:
+main2965:
 	TESTQ AX, AX
-	JZ    row3180
+	JZ    row2967
 
-run3179:
+run2966:
 	PCALIGN $0x20
 
-loop3183:
+loop2969:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -42775,19 +42775,19 @@ loop3183:
 	VFMADD231PS  Z1, Z3, Z7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3183
+	JNZ          loop2969
 
-row3180:
+row2967:
 	TESTQ      R11, R11
-	JZ         done3181
+	JZ         done2968
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3179
+	JMP        run2966
 
-done3181:
+done2968:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -42800,7 +42800,7 @@ done3181:
 	VMULPS       Z0, Z5, Z5
 	VFMADD231PS  Z7, Z1, Z5
 	TESTQ        $0x00000001, AX
-	JZ           skip3184
+	JZ           skip2970
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -42810,9 +42810,9 @@ done3181:
 	VMULPS       Z0, Z5, Z5
 	VFMADD231PS  Z7, Z1, Z5
 
-skip3184:
+skip2970:
 	TESTQ        $0x00000002, AX
-	JZ           skip3185
+	JZ           skip2971
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -42820,9 +42820,9 @@ skip3184:
 	VMOVUPS      64(SI), Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip3185:
+skip2971:
 	TESTQ        $0x00000004, AX
-	JZ           skip3186
+	JZ           skip2972
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -42832,27 +42832,27 @@ skip3185:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z5
 
-skip3186:
+skip2972:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
 	DECQ    72(R12)
-	JLE     last3187
+	JLE     last2973
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3176
+	JMP     tile2963
 
-last3187:
+last2973:
 	VZEROUPPER
 	RET
 
 body5:
 	// 4 rows, 2 vectors of 64 bytes
-tile3188:
+tile2974:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -42870,26 +42870,26 @@ tile3188:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3193
+	JZ     done2979
 	SUBQ   $+32, AX
-	JGE    main3190
+	JGE    main2976
 
-early3189:
+early2975:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3189
+	JL         early2975
 
-main3190:
+main2976:
 	TESTQ AX, AX
-	JZ    row3192
+	JZ    row2978
 
-run3191:
+run2977:
 	PCALIGN $0x20
 
-loop3195:
+loop2980:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -42907,19 +42907,19 @@ loop3195:
 	VFMADD231PS  Z1, Z3, Z11
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3195
+	JNZ          loop2980
 
-row3192:
+row2978:
 	TESTQ      R11, R11
-	JZ         done3193
+	JZ         done2979
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3191
+	JMP        run2977
 
-done3193:
+done2979:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -42938,7 +42938,7 @@ done3193:
 	VMULPS       Z0, Z9, Z9
 	VFMADD231PS  Z11, Z1, Z9
 	TESTQ        $0x00000001, AX
-	JZ           skip3196
+	JZ           skip2981
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -42954,9 +42954,9 @@ done3193:
 	VMULPS       Z0, Z9, Z9
 	VFMADD231PS  Z11, Z1, Z9
 
-skip3196:
+skip2981:
 	TESTQ        $0x00000002, AX
-	JZ           skip3197
+	JZ           skip2982
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -42969,9 +42969,9 @@ skip3196:
 	VMOVUPS      64(SI), Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip3197:
+skip2982:
 	TESTQ        $0x00000004, AX
-	JZ           skip3198
+	JZ           skip2983
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -42988,7 +42988,7 @@ skip3197:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z9
 
-skip3198:
+skip2983:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -42996,22 +42996,22 @@ skip3198:
 	VMOVUPS Z8, (SI)
 	VMOVUPS Z9, 64(SI)
 	DECQ    72(R12)
-	JLE     last3199
+	JLE     last2984
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3188
+	JMP     tile2974
 
-last3199:
+last2984:
 	VZEROUPPER
 	RET
 
 body6:
 	// 6 rows, 2 vectors of 64 bytes
-tile3200:
+tile2985:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -43033,26 +43033,26 @@ tile3200:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3205
+	JZ     done2990
 	SUBQ   $+48, AX
-	JGE    main3202
+	JGE    main2987
 
-early3201:
+early2986:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3201
+	JL         early2986
 
-main3202:
+main2987:
 	TESTQ AX, AX
-	JZ    row3204
+	JZ    row2989
 
-run3203:
+run2988:
 	PCALIGN $0x20
 
-loop3207:
+loop2991:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -43076,19 +43076,19 @@ loop3207:
 	VFMADD231PS  Z1, Z3, Z15
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3207
+	JNZ          loop2991
 
-row3204:
+row2989:
 	TESTQ      R11, R11
-	JZ         done3205
+	JZ         done2990
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3203
+	JMP        run2988
 
-done3205:
+done2990:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -43113,7 +43113,7 @@ done3205:
 	VMULPS       Z0, Z13, Z13
 	VFMADD231PS  Z15, Z1, Z13
 	TESTQ        $0x00000001, AX
-	JZ           skip3208
+	JZ           skip2992
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -43135,9 +43135,9 @@ done3205:
 	VMULPS       Z0, Z13, Z13
 	VFMADD231PS  Z15, Z1, Z13
 
-skip3208:
+skip2992:
 	TESTQ        $0x00000002, AX
-	JZ           skip3209
+	JZ           skip2993
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -43155,9 +43155,9 @@ skip3208:
 	VMOVUPS      64(SI), Z1
 	VFMADD231PS  Z1, Z0, Z13
 
-skip3209:
+skip2993:
 	TESTQ        $0x00000004, AX
-	JZ           skip3210
+	JZ           skip2994
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -43181,7 +43181,7 @@ skip3209:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z13
 
-skip3210:
+skip2994:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -43192,22 +43192,22 @@ skip3210:
 	VMOVUPS Z12, (SI)
 	VMOVUPS Z13, 64(SI)
 	DECQ    72(R12)
-	JLE     last3211
+	JLE     last2995
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3200
+	JMP     tile2985
 
-last3211:
+last2995:
 	VZEROUPPER
 	RET
 
 body7:
 	// 8 rows, 2 vectors of 64 bytes
-tile3212:
+tile2996:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -43237,24 +43237,24 @@ tile3212:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3217
+	JZ     done3001
 	SUBQ   $+64, AX
-	JGE    main3214
+	JGE    main2998
 
-early3213:
+early2997:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3213
+	JL         early2997
 
-main3214:
+main2998:
 	TESTQ AX, AX
-	JZ    row3216
+	JZ    row3000
 
-run3215:
-steps3218:
+run2999:
+steps3002:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -43262,7 +43262,7 @@ steps3218:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop3219:
+loop3003:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -43295,33 +43295,33 @@ loop3219:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop3219
+	JNZ          loop3003
 	CMPQ         152(R12), $0x00
-	JNE          same3220
+	JNE          same3004
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same3220
+	JNZ          same3004
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same3220:
+same3004:
 	TESTQ AX, AX
-	JNZ   steps3218
+	JNZ   steps3002
 
-row3216:
+row3000:
 	TESTQ      R11, R11
-	JZ         done3217
+	JZ         done3001
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3215
+	JMP        run2999
 
-done3217:
+done3001:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
@@ -43354,7 +43354,7 @@ done3217:
 	VMULPS       Z0, Z17, Z17
 	VFMADD231PS  Z19, Z1, Z17
 	TESTQ        $0x00000001, AX
-	JZ           skip3221
+	JZ           skip3005
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z6
@@ -43382,9 +43382,9 @@ done3217:
 	VMULPS       Z0, Z17, Z17
 	VFMADD231PS  Z19, Z1, Z17
 
-skip3221:
+skip3005:
 	TESTQ        $0x00000002, AX
-	JZ           skip3222
+	JZ           skip3006
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -43407,9 +43407,9 @@ skip3221:
 	VMOVUPS      64(SI), Z1
 	VFMADD231PS  Z1, Z0, Z17
 
-skip3222:
+skip3006:
 	TESTQ        $0x00000004, AX
-	JZ           skip3223
+	JZ           skip3007
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -43440,7 +43440,7 @@ skip3222:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z17
 
-skip3223:
+skip3007:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -43454,22 +43454,22 @@ skip3223:
 	VMOVUPS Z16, (SI)
 	VMOVUPS Z17, 64(SI)
 	DECQ    72(R12)
-	JLE     last3224
+	JLE     last3008
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3212
+	JMP     tile2996
 
-last3224:
+last3008:
 	VZEROUPPER
 	RET
 
 body8:
 	// 2 rows, 3 vectors of 64 bytes
-tile3225:
+tile3009:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -43485,27 +43485,27 @@ tile3225:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3230
+	JZ     done3014
 	SUBQ   $+16, AX
-	JGE    main3227
+	JGE    main3011
 
-early3226:
+early3010:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3226
+	JL         early3010
 
-main3227:
+main3011:
 	TESTQ AX, AX
-	JZ    row3229
+	JZ    row3013
 
-run3228:
+run3012:
 	PCALIGN $0x20
 
-loop3232:
+loop3015:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -43520,20 +43520,20 @@ loop3232:
 	VFMADD231PS  Z2, Z3, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3232
+	JNZ          loop3015
 
-row3229:
+row3013:
 	TESTQ      R11, R11
-	JZ         done3230
+	JZ         done3014
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3228
+	JMP        run3012
 
-done3230:
+done3014:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -43549,7 +43549,7 @@ done3230:
 	VMULPS       Z0, Z6, Z6
 	VFMADD231PS  Z9, Z1, Z6
 	TESTQ        $0x00000001, AX
-	JZ           skip3233
+	JZ           skip3016
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z7
@@ -43562,9 +43562,9 @@ done3230:
 	VMULPS       Z0, Z6, Z6
 	VFMADD231PS  Z9, Z1, Z6
 
-skip3233:
+skip3016:
 	TESTQ        $0x00000002, AX
-	JZ           skip3234
+	JZ           skip3017
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -43574,9 +43574,9 @@ skip3233:
 	VMOVUPS      128(SI), Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip3234:
+skip3017:
 	TESTQ        $0x00000004, AX
-	JZ           skip3235
+	JZ           skip3018
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -43589,28 +43589,28 @@ skip3234:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z6
 
-skip3235:
+skip3018:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
 	VMOVUPS Z6, 128(SI)
 	DECQ    72(R12)
-	JLE     last3236
+	JLE     last3019
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3225
+	JMP     tile3009
 
-last3236:
+last3019:
 	VZEROUPPER
 	RET
 
 body9:
 	// 4 rows, 3 vectors of 64 bytes
-tile3237:
+tile3020:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -43632,27 +43632,27 @@ tile3237:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3242
+	JZ     done3025
 	SUBQ   $+32, AX
-	JGE    main3239
+	JGE    main3022
 
-early3238:
+early3021:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3238
+	JL         early3021
 
-main3239:
+main3022:
 	TESTQ AX, AX
-	JZ    row3241
+	JZ    row3024
 
-run3240:
+run3023:
 	PCALIGN $0x20
 
-loop3244:
+loop3026:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -43675,20 +43675,20 @@ loop3244:
 	VFMADD231PS  Z2, Z3, Z15
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3244
+	JNZ          loop3026
 
-row3241:
+row3024:
 	TESTQ      R11, R11
-	JZ         done3242
+	JZ         done3025
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3240
+	JMP        run3023
 
-done3242:
+done3025:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -43713,7 +43713,7 @@ done3242:
 	VMULPS       Z0, Z12, Z12
 	VFMADD231PS  Z15, Z1, Z12
 	TESTQ        $0x00000001, AX
-	JZ           skip3245
+	JZ           skip3027
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z7
@@ -43735,9 +43735,9 @@ done3242:
 	VMULPS       Z0, Z12, Z12
 	VFMADD231PS  Z15, Z1, Z12
 
-skip3245:
+skip3027:
 	TESTQ        $0x00000002, AX
-	JZ           skip3246
+	JZ           skip3028
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -43754,9 +43754,9 @@ skip3245:
 	VMOVUPS      128(SI), Z1
 	VFMADD231PS  Z1, Z0, Z12
 
-skip3246:
+skip3028:
 	TESTQ        $0x00000004, AX
-	JZ           skip3247
+	JZ           skip3029
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -43779,7 +43779,7 @@ skip3246:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z12
 
-skip3247:
+skip3029:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -43789,22 +43789,22 @@ skip3247:
 	VMOVUPS Z11, 64(SI)
 	VMOVUPS Z12, 128(SI)
 	DECQ    72(R12)
-	JLE     last3248
+	JLE     last3030
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3237
+	JMP     tile3020
 
-last3248:
+last3030:
 	VZEROUPPER
 	RET
 
 body10:
 	// 6 rows, 3 vectors of 64 bytes
-tile3249:
+tile3031:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -43832,27 +43832,27 @@ tile3249:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3254
+	JZ     done3036
 	SUBQ   $+48, AX
-	JGE    main3251
+	JGE    main3033
 
-early3250:
+early3032:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3250
+	JL         early3032
 
-main3251:
+main3033:
 	TESTQ AX, AX
-	JZ    row3253
+	JZ    row3035
 
-run3252:
+run3034:
 	PCALIGN $0x20
 
-loop3256:
+loop3037:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -43883,20 +43883,20 @@ loop3256:
 	VFMADD231PS  Z2, Z3, Z21
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3256
+	JNZ          loop3037
 
-row3253:
+row3035:
 	TESTQ      R11, R11
-	JZ         done3254
+	JZ         done3036
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3252
+	JMP        run3034
 
-done3254:
+done3036:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -43930,7 +43930,7 @@ done3254:
 	VMULPS       Z0, Z18, Z18
 	VFMADD231PS  Z21, Z1, Z18
 	TESTQ        $0x00000001, AX
-	JZ           skip3257
+	JZ           skip3038
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z7
@@ -43961,9 +43961,9 @@ done3254:
 	VMULPS       Z0, Z18, Z18
 	VFMADD231PS  Z21, Z1, Z18
 
-skip3257:
+skip3038:
 	TESTQ        $0x00000002, AX
-	JZ           skip3258
+	JZ           skip3039
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -43987,9 +43987,9 @@ skip3257:
 	VMOVUPS      128(SI), Z1
 	VFMADD231PS  Z1, Z0, Z18
 
-skip3258:
+skip3039:
 	TESTQ        $0x00000004, AX
-	JZ           skip3259
+	JZ           skip3040
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -44022,7 +44022,7 @@ skip3258:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z18
 
-skip3259:
+skip3040:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -44036,22 +44036,22 @@ skip3259:
 	VMOVUPS Z17, 64(SI)
 	VMOVUPS Z18, 128(SI)
 	DECQ    72(R12)
-	JLE     last3260
+	JLE     last3041
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3249
+	JMP     tile3031
 
-last3260:
+last3041:
 	VZEROUPPER
 	RET
 
 body11:
 	// 8 rows, 3 vectors of 64 bytes
-tile3261:
+tile3042:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -44089,25 +44089,25 @@ tile3261:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3266
+	JZ     done3047
 	SUBQ   $+64, AX
-	JGE    main3263
+	JGE    main3044
 
-early3262:
+early3043:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3262
+	JL         early3043
 
-main3263:
+main3044:
 	TESTQ AX, AX
-	JZ    row3265
+	JZ    row3046
 
-run3264:
-steps3267:
+run3045:
+steps3048:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -44115,7 +44115,7 @@ steps3267:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop3268:
+loop3049:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -44157,34 +44157,34 @@ loop3268:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop3268
+	JNZ          loop3049
 	CMPQ         152(R12), $0x00
-	JNE          same3269
+	JNE          same3050
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same3269
+	JNZ          same3050
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same3269:
+same3050:
 	TESTQ AX, AX
-	JNZ   steps3267
+	JNZ   steps3048
 
-row3265:
+row3046:
 	TESTQ      R11, R11
-	JZ         done3266
+	JZ         done3047
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3264
+	JMP        run3045
 
-done3266:
+done3047:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
@@ -44229,7 +44229,7 @@ done3266:
 	VMULPS       Z0, Z24, Z24
 	VFMADD231PS  Z27, Z1, Z24
 	TESTQ        $0x00000001, AX
-	JZ           skip3270
+	JZ           skip3051
 	VBROADCASTSD 200(R12), Z0
 	VBROADCASTSD 216(R12), Z1
 	VPERMILPS    $0xb1, Z4, Z7
@@ -44269,9 +44269,9 @@ done3266:
 	VMULPS       Z0, Z24, Z24
 	VFMADD231PS  Z27, Z1, Z24
 
-skip3270:
+skip3051:
 	TESTQ        $0x00000002, AX
-	JZ           skip3271
+	JZ           skip3052
 	VBROADCASTSD 232(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -44302,9 +44302,9 @@ skip3270:
 	VMOVUPS      128(SI), Z1
 	VFMADD231PS  Z1, Z0, Z24
 
-skip3271:
+skip3052:
 	TESTQ        $0x00000004, AX
-	JZ           skip3272
+	JZ           skip3053
 	VBROADCASTSD 248(R12), Z0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Z1
@@ -44347,7 +44347,7 @@ skip3271:
 	VPERMILPS    $0xb1, Z1, Z1
 	VFMADD231PS  Z1, Z0, Z24
 
-skip3272:
+skip3053:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -44365,16 +44365,16 @@ skip3272:
 	VMOVUPS Z23, 64(SI)
 	VMOVUPS Z24, 128(SI)
 	DECQ    72(R12)
-	JLE     last3273
+	JLE     last3054
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3261
+	JMP     tile3042
 
-last3273:
+last3054:
 	VZEROUPPER
 	RET
 
@@ -44384,65 +44384,65 @@ TEXT ·wholeC128AVX512(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 168(R12), AX
 	CMPQ AX, $0x06
-	JGE  from3274
+	JGE  from3055
 	CMPQ AX, $0x03
-	JGE  from3275
+	JGE  from3056
 	CMPQ AX, $0x01
-	JGE  from3276
+	JGE  from3057
 	JMP  body0
 
-from3276:
+from3057:
 	CMPQ AX, $0x02
-	JGE  from3277
+	JGE  from3058
 	JMP  body1
 
-from3277:
+from3058:
 	JMP body2
 
-from3275:
+from3056:
 	CMPQ AX, $0x04
-	JGE  from3278
+	JGE  from3059
 	JMP  body3
 
-from3278:
+from3059:
 	CMPQ AX, $0x05
-	JGE  from3279
+	JGE  from3060
 	JMP  body4
 
-from3279:
+from3060:
 	JMP body5
 
-from3274:
+from3055:
 	CMPQ AX, $0x09
-	JGE  from3280
+	JGE  from3061
 	CMPQ AX, $0x07
-	JGE  from3281
+	JGE  from3062
 	JMP  body6
 
-from3281:
+from3062:
 	CMPQ AX, $0x08
-	JGE  from3282
+	JGE  from3063
 	JMP  body7
 
-from3282:
+from3063:
 	JMP body8
 
-from3280:
+from3061:
 	CMPQ AX, $0x0a
-	JGE  from3283
+	JGE  from3064
 	JMP  body9
 
-from3283:
+from3064:
 	CMPQ AX, $0x0b
-	JGE  from3284
+	JGE  from3065
 	JMP  body10
 
-from3284:
+from3065:
 	JMP body11
 
 body0:
 	// 2 rows, 1 vectors of 64 bytes
-tile3285:
+tile3066:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -44454,25 +44454,25 @@ tile3285:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3290
+	JZ     done3071
 	SUBQ   $+16, AX
-	JGE    main3287
+	JGE    main3068
 
-early3286:
+early3067:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3286
+	JL         early3067
 
-main3287:
+main3068:
 	TESTQ AX, AX
-	JZ    row3289
+	JZ    row3070
 
-run3288:
+run3069:
 	PCALIGN $0x20
 
-loop3292:
+loop3072:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -44481,18 +44481,18 @@ loop3292:
 	VFMADD231PD  Z0, Z3, Z5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3292
+	JNZ          loop3072
 
-row3289:
+row3070:
 	TESTQ      R11, R11
-	JZ         done3290
+	JZ         done3071
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3288
+	JMP        run3069
 
-done3290:
+done3071:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -44502,50 +44502,50 @@ done3290:
 	VMULPD          Z0, Z4, Z4
 	VFMADD231PD     Z5, Z1, Z4
 	TESTQ           $0x00000001, AX
-	JZ              skip3293
+	JZ              skip3073
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z5
 	VMULPD          Z0, Z4, Z4
 	VFMADD231PD     Z5, Z1, Z4
 
-skip3293:
+skip3073:
 	TESTQ           $0x00000002, AX
-	JZ              skip3294
+	JZ              skip3074
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
 	VFMADD231PD     Z1, Z0, Z4
 
-skip3294:
+skip3074:
 	TESTQ           $0x00000004, AX
-	JZ              skip3295
+	JZ              skip3075
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z4
 
-skip3295:
+skip3075:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	DECQ    72(R12)
-	JLE     last3296
+	JLE     last3076
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3285
+	JMP     tile3066
 
-last3296:
+last3076:
 	VZEROUPPER
 	RET
 
 body1:
 	// 4 rows, 1 vectors of 64 bytes
-tile3297:
+tile3077:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -44559,25 +44559,25 @@ tile3297:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3302
+	JZ     done3082
 	SUBQ   $+32, AX
-	JGE    main3299
+	JGE    main3079
 
-early3298:
+early3078:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3298
+	JL         early3078
 
-main3299:
+main3079:
 	TESTQ AX, AX
-	JZ    row3301
+	JZ    row3081
 
-run3300:
+run3080:
 	PCALIGN $0x20
 
-loop3304:
+loop3083:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -44590,18 +44590,18 @@ loop3304:
 	VFMADD231PD  Z0, Z3, Z7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3304
+	JNZ          loop3083
 
-row3301:
+row3081:
 	TESTQ      R11, R11
-	JZ         done3302
+	JZ         done3082
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3300
+	JMP        run3080
 
-done3302:
+done3082:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -44614,7 +44614,7 @@ done3302:
 	VMULPD          Z0, Z6, Z6
 	VFMADD231PD     Z7, Z1, Z6
 	TESTQ           $0x00000001, AX
-	JZ              skip3305
+	JZ              skip3084
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z5
@@ -44624,9 +44624,9 @@ done3302:
 	VMULPD          Z0, Z6, Z6
 	VFMADD231PD     Z7, Z1, Z6
 
-skip3305:
+skip3084:
 	TESTQ           $0x00000002, AX
-	JZ              skip3306
+	JZ              skip3085
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -44635,9 +44635,9 @@ skip3305:
 	VMOVUPS         (SI), Z1
 	VFMADD231PD     Z1, Z0, Z6
 
-skip3306:
+skip3085:
 	TESTQ           $0x00000004, AX
-	JZ              skip3307
+	JZ              skip3086
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -44648,28 +44648,28 @@ skip3306:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z6
 
-skip3307:
+skip3086:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	ADDQ    DX, SI
 	VMOVUPS Z6, (SI)
 	DECQ    72(R12)
-	JLE     last3308
+	JLE     last3087
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3297
+	JMP     tile3077
 
-last3308:
+last3087:
 	VZEROUPPER
 	RET
 
 body2:
 	// 6 rows, 1 vectors of 64 bytes
-tile3309:
+tile3088:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -44685,25 +44685,25 @@ tile3309:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3314
+	JZ     done3093
 	SUBQ   $+48, AX
-	JGE    main3311
+	JGE    main3090
 
-early3310:
+early3089:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3310
+	JL         early3089
 
-main3311:
+main3090:
 	TESTQ AX, AX
-	JZ    row3313
+	JZ    row3092
 
-run3312:
+run3091:
 	PCALIGN $0x20
 
-loop3316:
+loop3094:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -44720,18 +44720,18 @@ loop3316:
 	VFMADD231PD  Z0, Z3, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3316
+	JNZ          loop3094
 
-row3313:
+row3092:
 	TESTQ      R11, R11
-	JZ         done3314
+	JZ         done3093
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3312
+	JMP        run3091
 
-done3314:
+done3093:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -44747,7 +44747,7 @@ done3314:
 	VMULPD          Z0, Z8, Z8
 	VFMADD231PD     Z9, Z1, Z8
 	TESTQ           $0x00000001, AX
-	JZ              skip3317
+	JZ              skip3095
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z5
@@ -44760,9 +44760,9 @@ done3314:
 	VMULPD          Z0, Z8, Z8
 	VFMADD231PD     Z9, Z1, Z8
 
-skip3317:
+skip3095:
 	TESTQ           $0x00000002, AX
-	JZ              skip3318
+	JZ              skip3096
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -44774,9 +44774,9 @@ skip3317:
 	VMOVUPS         (SI), Z1
 	VFMADD231PD     Z1, Z0, Z8
 
-skip3318:
+skip3096:
 	TESTQ           $0x00000004, AX
-	JZ              skip3319
+	JZ              skip3097
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -44791,7 +44791,7 @@ skip3318:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z8
 
-skip3319:
+skip3097:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	ADDQ    DX, SI
@@ -44799,22 +44799,22 @@ skip3319:
 	ADDQ    DX, SI
 	VMOVUPS Z8, (SI)
 	DECQ    72(R12)
-	JLE     last3320
+	JLE     last3098
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3309
+	JMP     tile3088
 
-last3320:
+last3098:
 	VZEROUPPER
 	RET
 
 body3:
 	// 8 rows, 1 vectors of 64 bytes
-tile3321:
+tile3099:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -44836,23 +44836,23 @@ tile3321:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3326
+	JZ     done3104
 	SUBQ   $+64, AX
-	JGE    main3323
+	JGE    main3101
 
-early3322:
+early3100:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3322
+	JL         early3100
 
-main3323:
+main3101:
 	TESTQ AX, AX
-	JZ    row3325
+	JZ    row3103
 
-run3324:
-steps3327:
+run3102:
+steps3105:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -44860,7 +44860,7 @@ steps3327:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop3328:
+loop3106:
 	VMOVUPS      (DI), Z0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Z3
@@ -44884,32 +44884,32 @@ loop3328:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop3328
+	JNZ          loop3106
 	CMPQ         152(R12), $0x00
-	JNE          same3329
+	JNE          same3107
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same3329
+	JNZ          same3107
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same3329:
+same3107:
 	TESTQ AX, AX
-	JNZ   steps3327
+	JNZ   steps3105
 
-row3325:
+row3103:
 	TESTQ      R11, R11
-	JZ         done3326
+	JZ         done3104
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3324
+	JMP        run3102
 
-done3326:
+done3104:
 	MOVQ            R13, 120(R12)
 	MOVQ            R15, 160(R12)
 	MOVQ            184(R12), AX
@@ -44930,7 +44930,7 @@ done3326:
 	VMULPD          Z0, Z10, Z10
 	VFMADD231PD     Z11, Z1, Z10
 	TESTQ           $0x00000001, AX
-	JZ              skip3330
+	JZ              skip3108
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z5
@@ -44946,9 +44946,9 @@ done3326:
 	VMULPD          Z0, Z10, Z10
 	VFMADD231PD     Z11, Z1, Z10
 
-skip3330:
+skip3108:
 	TESTQ           $0x00000002, AX
-	JZ              skip3331
+	JZ              skip3109
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -44963,9 +44963,9 @@ skip3330:
 	VMOVUPS         (SI), Z1
 	VFMADD231PD     Z1, Z0, Z10
 
-skip3331:
+skip3109:
 	TESTQ           $0x00000004, AX
-	JZ              skip3332
+	JZ              skip3110
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -44984,7 +44984,7 @@ skip3331:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z10
 
-skip3332:
+skip3110:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	ADDQ    DX, SI
@@ -44994,22 +44994,22 @@ skip3332:
 	ADDQ    DX, SI
 	VMOVUPS Z10, (SI)
 	DECQ    72(R12)
-	JLE     last3333
+	JLE     last3111
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3321
+	JMP     tile3099
 
-last3333:
+last3111:
 	VZEROUPPER
 	RET
 
 body4:
 	// 2 rows, 2 vectors of 64 bytes
-tile3334:
+tile3112:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -45023,26 +45023,26 @@ tile3334:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3339
+	JZ     done3117
 	SUBQ   $+16, AX
-	JGE    main3336
+	JGE    main3114
 
-early3335:
+early3113:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3335
+	JL         early3113
 
-main3336:
+main3114:
 	TESTQ AX, AX
-	JZ    row3338
+	JZ    row3116
 
-run3337:
+run3115:
 	PCALIGN $0x20
 
-loop3341:
+loop3118:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -45054,19 +45054,19 @@ loop3341:
 	VFMADD231PD  Z1, Z3, Z7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3341
+	JNZ          loop3118
 
-row3338:
+row3116:
 	TESTQ      R11, R11
-	JZ         done3339
+	JZ         done3117
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3337
+	JMP        run3115
 
-done3339:
+done3117:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -45079,7 +45079,7 @@ done3339:
 	VMULPD          Z0, Z5, Z5
 	VFMADD231PD     Z7, Z1, Z5
 	TESTQ           $0x00000001, AX
-	JZ              skip3342
+	JZ              skip3119
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -45089,9 +45089,9 @@ done3339:
 	VMULPD          Z0, Z5, Z5
 	VFMADD231PD     Z7, Z1, Z5
 
-skip3342:
+skip3119:
 	TESTQ           $0x00000002, AX
-	JZ              skip3343
+	JZ              skip3120
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -45099,9 +45099,9 @@ skip3342:
 	VMOVUPS         64(SI), Z1
 	VFMADD231PD     Z1, Z0, Z5
 
-skip3343:
+skip3120:
 	TESTQ           $0x00000004, AX
-	JZ              skip3344
+	JZ              skip3121
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -45111,27 +45111,27 @@ skip3343:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z5
 
-skip3344:
+skip3121:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
 	DECQ    72(R12)
-	JLE     last3345
+	JLE     last3122
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3334
+	JMP     tile3112
 
-last3345:
+last3122:
 	VZEROUPPER
 	RET
 
 body5:
 	// 4 rows, 2 vectors of 64 bytes
-tile3346:
+tile3123:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -45149,26 +45149,26 @@ tile3346:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3351
+	JZ     done3128
 	SUBQ   $+32, AX
-	JGE    main3348
+	JGE    main3125
 
-early3347:
+early3124:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3347
+	JL         early3124
 
-main3348:
+main3125:
 	TESTQ AX, AX
-	JZ    row3350
+	JZ    row3127
 
-run3349:
+run3126:
 	PCALIGN $0x20
 
-loop3353:
+loop3129:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -45186,19 +45186,19 @@ loop3353:
 	VFMADD231PD  Z1, Z3, Z11
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3353
+	JNZ          loop3129
 
-row3350:
+row3127:
 	TESTQ      R11, R11
-	JZ         done3351
+	JZ         done3128
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3349
+	JMP        run3126
 
-done3351:
+done3128:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -45217,7 +45217,7 @@ done3351:
 	VMULPD          Z0, Z9, Z9
 	VFMADD231PD     Z11, Z1, Z9
 	TESTQ           $0x00000001, AX
-	JZ              skip3354
+	JZ              skip3130
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -45233,9 +45233,9 @@ done3351:
 	VMULPD          Z0, Z9, Z9
 	VFMADD231PD     Z11, Z1, Z9
 
-skip3354:
+skip3130:
 	TESTQ           $0x00000002, AX
-	JZ              skip3355
+	JZ              skip3131
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -45248,9 +45248,9 @@ skip3354:
 	VMOVUPS         64(SI), Z1
 	VFMADD231PD     Z1, Z0, Z9
 
-skip3355:
+skip3131:
 	TESTQ           $0x00000004, AX
-	JZ              skip3356
+	JZ              skip3132
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -45267,7 +45267,7 @@ skip3355:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z9
 
-skip3356:
+skip3132:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -45275,22 +45275,22 @@ skip3356:
 	VMOVUPS Z8, (SI)
 	VMOVUPS Z9, 64(SI)
 	DECQ    72(R12)
-	JLE     last3357
+	JLE     last3133
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3346
+	JMP     tile3123
 
-last3357:
+last3133:
 	VZEROUPPER
 	RET
 
 body6:
 	// 6 rows, 2 vectors of 64 bytes
-tile3358:
+tile3134:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -45312,26 +45312,26 @@ tile3358:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3363
+	JZ     done3139
 	SUBQ   $+48, AX
-	JGE    main3360
+	JGE    main3136
 
-early3359:
+early3135:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3359
+	JL         early3135
 
-main3360:
+main3136:
 	TESTQ AX, AX
-	JZ    row3362
+	JZ    row3138
 
-run3361:
+run3137:
 	PCALIGN $0x20
 
-loop3365:
+loop3140:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -45355,19 +45355,19 @@ loop3365:
 	VFMADD231PD  Z1, Z3, Z15
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3365
+	JNZ          loop3140
 
-row3362:
+row3138:
 	TESTQ      R11, R11
-	JZ         done3363
+	JZ         done3139
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3361
+	JMP        run3137
 
-done3363:
+done3139:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -45392,7 +45392,7 @@ done3363:
 	VMULPD          Z0, Z13, Z13
 	VFMADD231PD     Z15, Z1, Z13
 	TESTQ           $0x00000001, AX
-	JZ              skip3366
+	JZ              skip3141
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -45414,9 +45414,9 @@ done3363:
 	VMULPD          Z0, Z13, Z13
 	VFMADD231PD     Z15, Z1, Z13
 
-skip3366:
+skip3141:
 	TESTQ           $0x00000002, AX
-	JZ              skip3367
+	JZ              skip3142
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -45434,9 +45434,9 @@ skip3366:
 	VMOVUPS         64(SI), Z1
 	VFMADD231PD     Z1, Z0, Z13
 
-skip3367:
+skip3142:
 	TESTQ           $0x00000004, AX
-	JZ              skip3368
+	JZ              skip3143
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -45460,7 +45460,7 @@ skip3367:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z13
 
-skip3368:
+skip3143:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -45471,22 +45471,22 @@ skip3368:
 	VMOVUPS Z12, (SI)
 	VMOVUPS Z13, 64(SI)
 	DECQ    72(R12)
-	JLE     last3369
+	JLE     last3144
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3358
+	JMP     tile3134
 
-last3369:
+last3144:
 	VZEROUPPER
 	RET
 
 body7:
 	// 8 rows, 2 vectors of 64 bytes
-tile3370:
+tile3145:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -45516,24 +45516,24 @@ tile3370:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3375
+	JZ     done3150
 	SUBQ   $+64, AX
-	JGE    main3372
+	JGE    main3147
 
-early3371:
+early3146:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3371
+	JL         early3146
 
-main3372:
+main3147:
 	TESTQ AX, AX
-	JZ    row3374
+	JZ    row3149
 
-run3373:
-steps3376:
+run3148:
+steps3151:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -45541,7 +45541,7 @@ steps3376:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop3377:
+loop3152:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	ADDQ         BX, DI
@@ -45574,33 +45574,33 @@ loop3377:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop3377
+	JNZ          loop3152
 	CMPQ         152(R12), $0x00
-	JNE          same3378
+	JNE          same3153
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same3378
+	JNZ          same3153
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same3378:
+same3153:
 	TESTQ AX, AX
-	JNZ   steps3376
+	JNZ   steps3151
 
-row3374:
+row3149:
 	TESTQ      R11, R11
-	JZ         done3375
+	JZ         done3150
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3373
+	JMP        run3148
 
-done3375:
+done3150:
 	MOVQ            R13, 120(R12)
 	MOVQ            R15, 160(R12)
 	MOVQ            184(R12), AX
@@ -45633,7 +45633,7 @@ done3375:
 	VMULPD          Z0, Z17, Z17
 	VFMADD231PD     Z19, Z1, Z17
 	TESTQ           $0x00000001, AX
-	JZ              skip3379
+	JZ              skip3154
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z6
@@ -45661,9 +45661,9 @@ done3375:
 	VMULPD          Z0, Z17, Z17
 	VFMADD231PD     Z19, Z1, Z17
 
-skip3379:
+skip3154:
 	TESTQ           $0x00000002, AX
-	JZ              skip3380
+	JZ              skip3155
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -45686,9 +45686,9 @@ skip3379:
 	VMOVUPS         64(SI), Z1
 	VFMADD231PD     Z1, Z0, Z17
 
-skip3380:
+skip3155:
 	TESTQ           $0x00000004, AX
-	JZ              skip3381
+	JZ              skip3156
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -45719,7 +45719,7 @@ skip3380:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z17
 
-skip3381:
+skip3156:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -45733,22 +45733,22 @@ skip3381:
 	VMOVUPS Z16, (SI)
 	VMOVUPS Z17, 64(SI)
 	DECQ    72(R12)
-	JLE     last3382
+	JLE     last3157
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3370
+	JMP     tile3145
 
-last3382:
+last3157:
 	VZEROUPPER
 	RET
 
 body8:
 	// 2 rows, 3 vectors of 64 bytes
-tile3383:
+tile3158:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -45764,27 +45764,27 @@ tile3383:
 	MOVQ   $0x00000001, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3388
+	JZ     done3163
 	SUBQ   $+16, AX
-	JGE    main3385
+	JGE    main3160
 
-early3384:
+early3159:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3384
+	JL         early3159
 
-main3385:
+main3160:
 	TESTQ AX, AX
-	JZ    row3387
+	JZ    row3162
 
-run3386:
+run3161:
 	PCALIGN $0x20
 
-loop3390:
+loop3164:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -45799,20 +45799,20 @@ loop3390:
 	VFMADD231PD  Z2, Z3, Z9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3390
+	JNZ          loop3164
 
-row3387:
+row3162:
 	TESTQ      R11, R11
-	JZ         done3388
+	JZ         done3163
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3386
+	JMP        run3161
 
-done3388:
+done3163:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -45828,7 +45828,7 @@ done3388:
 	VMULPD          Z0, Z6, Z6
 	VFMADD231PD     Z9, Z1, Z6
 	TESTQ           $0x00000001, AX
-	JZ              skip3391
+	JZ              skip3165
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z7
@@ -45841,9 +45841,9 @@ done3388:
 	VMULPD          Z0, Z6, Z6
 	VFMADD231PD     Z9, Z1, Z6
 
-skip3391:
+skip3165:
 	TESTQ           $0x00000002, AX
-	JZ              skip3392
+	JZ              skip3166
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -45853,9 +45853,9 @@ skip3391:
 	VMOVUPS         128(SI), Z1
 	VFMADD231PD     Z1, Z0, Z6
 
-skip3392:
+skip3166:
 	TESTQ           $0x00000004, AX
-	JZ              skip3393
+	JZ              skip3167
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -45868,28 +45868,28 @@ skip3392:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z6
 
-skip3393:
+skip3167:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
 	VMOVUPS Z6, 128(SI)
 	DECQ    72(R12)
-	JLE     last3394
+	JLE     last3168
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3383
+	JMP     tile3158
 
-last3394:
+last3168:
 	VZEROUPPER
 	RET
 
 body9:
 	// 4 rows, 3 vectors of 64 bytes
-tile3395:
+tile3169:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -45911,27 +45911,27 @@ tile3395:
 	MOVQ   $0x00000002, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3400
+	JZ     done3174
 	SUBQ   $+32, AX
-	JGE    main3397
+	JGE    main3171
 
-early3396:
+early3170:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3396
+	JL         early3170
 
-main3397:
+main3171:
 	TESTQ AX, AX
-	JZ    row3399
+	JZ    row3173
 
-run3398:
+run3172:
 	PCALIGN $0x20
 
-loop3402:
+loop3175:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -45954,20 +45954,20 @@ loop3402:
 	VFMADD231PD  Z2, Z3, Z15
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3402
+	JNZ          loop3175
 
-row3399:
+row3173:
 	TESTQ      R11, R11
-	JZ         done3400
+	JZ         done3174
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3398
+	JMP        run3172
 
-done3400:
+done3174:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -45992,7 +45992,7 @@ done3400:
 	VMULPD          Z0, Z12, Z12
 	VFMADD231PD     Z15, Z1, Z12
 	TESTQ           $0x00000001, AX
-	JZ              skip3403
+	JZ              skip3176
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z7
@@ -46014,9 +46014,9 @@ done3400:
 	VMULPD          Z0, Z12, Z12
 	VFMADD231PD     Z15, Z1, Z12
 
-skip3403:
+skip3176:
 	TESTQ           $0x00000002, AX
-	JZ              skip3404
+	JZ              skip3177
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -46033,9 +46033,9 @@ skip3403:
 	VMOVUPS         128(SI), Z1
 	VFMADD231PD     Z1, Z0, Z12
 
-skip3404:
+skip3177:
 	TESTQ           $0x00000004, AX
-	JZ              skip3405
+	JZ              skip3178
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -46058,7 +46058,7 @@ skip3404:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z12
 
-skip3405:
+skip3178:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -46068,22 +46068,22 @@ skip3405:
 	VMOVUPS Z11, 64(SI)
 	VMOVUPS Z12, 128(SI)
 	DECQ    72(R12)
-	JLE     last3406
+	JLE     last3179
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3395
+	JMP     tile3169
 
-last3406:
+last3179:
 	VZEROUPPER
 	RET
 
 body10:
 	// 6 rows, 3 vectors of 64 bytes
-tile3407:
+tile3180:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -46111,27 +46111,27 @@ tile3407:
 	MOVQ   $0x00000003, R11
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3412
+	JZ     done3185
 	SUBQ   $+48, AX
-	JGE    main3409
+	JGE    main3182
 
-early3408:
+early3181:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3408
+	JL         early3181
 
-main3409:
+main3182:
 	TESTQ AX, AX
-	JZ    row3411
+	JZ    row3184
 
-run3410:
+run3183:
 	PCALIGN $0x20
 
-loop3414:
+loop3186:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -46162,20 +46162,20 @@ loop3414:
 	VFMADD231PD  Z2, Z3, Z21
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3414
+	JNZ          loop3186
 
-row3411:
+row3184:
 	TESTQ      R11, R11
-	JZ         done3412
+	JZ         done3185
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3410
+	JMP        run3183
 
-done3412:
+done3185:
 	MOVQ            184(R12), AX
 	MOVQ            48(R12), R13
 	MOVQ            56(R12), DX
@@ -46209,7 +46209,7 @@ done3412:
 	VMULPD          Z0, Z18, Z18
 	VFMADD231PD     Z21, Z1, Z18
 	TESTQ           $0x00000001, AX
-	JZ              skip3415
+	JZ              skip3187
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z7
@@ -46240,9 +46240,9 @@ done3412:
 	VMULPD          Z0, Z18, Z18
 	VFMADD231PD     Z21, Z1, Z18
 
-skip3415:
+skip3187:
 	TESTQ           $0x00000002, AX
-	JZ              skip3416
+	JZ              skip3188
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -46266,9 +46266,9 @@ skip3415:
 	VMOVUPS         128(SI), Z1
 	VFMADD231PD     Z1, Z0, Z18
 
-skip3416:
+skip3188:
 	TESTQ           $0x00000004, AX
-	JZ              skip3417
+	JZ              skip3189
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -46301,7 +46301,7 @@ skip3416:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z18
 
-skip3417:
+skip3189:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -46315,22 +46315,22 @@ skip3417:
 	VMOVUPS Z17, 64(SI)
 	VMOVUPS Z18, 128(SI)
 	DECQ    72(R12)
-	JLE     last3418
+	JLE     last3190
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3407
+	JMP     tile3180
 
-last3418:
+last3190:
 	VZEROUPPER
 	RET
 
 body11:
 	// 8 rows, 3 vectors of 64 bytes
-tile3419:
+tile3191:
 	MOVQ   16(R12), DX
 	MOVQ   24(R12), CX
 	MOVQ   32(R12), DI
@@ -46368,25 +46368,25 @@ tile3419:
 	MOVQ   160(R12), R15
 	MOVQ   (R12), AX
 	TESTQ  AX, AX
-	JZ     done3424
+	JZ     done3196
 	SUBQ   $+64, AX
-	JGE    main3421
+	JGE    main3193
 
-early3420:
+early3192:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3420
+	JL         early3192
 
-main3421:
+main3193:
 	TESTQ AX, AX
-	JZ    row3423
+	JZ    row3195
 
-run3422:
-steps3425:
+run3194:
+steps3197:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -46394,7 +46394,7 @@ steps3425:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop3426:
+loop3198:
 	VMOVUPS      (DI), Z0
 	VMOVUPS      64(DI), Z1
 	VMOVUPS      128(DI), Z2
@@ -46436,34 +46436,34 @@ loop3426:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop3426
+	JNZ          loop3198
 	CMPQ         152(R12), $0x00
-	JNE          same3427
+	JNE          same3199
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same3427
+	JNZ          same3199
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same3427:
+same3199:
 	TESTQ AX, AX
-	JNZ   steps3425
+	JNZ   steps3197
 
-row3423:
+row3195:
 	TESTQ      R11, R11
-	JZ         done3424
+	JZ         done3196
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 128(R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3422
+	JMP        run3194
 
-done3424:
+done3196:
 	MOVQ            R13, 120(R12)
 	MOVQ            R15, 160(R12)
 	MOVQ            184(R12), AX
@@ -46508,7 +46508,7 @@ done3424:
 	VMULPD          Z0, Z24, Z24
 	VFMADD231PD     Z27, Z1, Z24
 	TESTQ           $0x00000001, AX
-	JZ              skip3428
+	JZ              skip3200
 	VBROADCASTF64X2 200(R12), Z0
 	VBROADCASTF64X2 216(R12), Z1
 	VPERMILPD       $0x55, Z4, Z7
@@ -46548,9 +46548,9 @@ done3424:
 	VMULPD          Z0, Z24, Z24
 	VFMADD231PD     Z27, Z1, Z24
 
-skip3428:
+skip3200:
 	TESTQ           $0x00000002, AX
-	JZ              skip3429
+	JZ              skip3201
 	VBROADCASTF64X2 232(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -46581,9 +46581,9 @@ skip3428:
 	VMOVUPS         128(SI), Z1
 	VFMADD231PD     Z1, Z0, Z24
 
-skip3429:
+skip3201:
 	TESTQ           $0x00000004, AX
-	JZ              skip3430
+	JZ              skip3202
 	VBROADCASTF64X2 248(R12), Z0
 	MOVQ            R13, SI
 	VMOVUPS         (SI), Z1
@@ -46626,7 +46626,7 @@ skip3429:
 	VPERMILPD       $0x55, Z1, Z1
 	VFMADD231PD     Z1, Z0, Z24
 
-skip3430:
+skip3202:
 	MOVQ    R13, SI
 	VMOVUPS Z4, (SI)
 	VMOVUPS Z5, 64(SI)
@@ -46644,16 +46644,16 @@ skip3430:
 	VMOVUPS Z23, 64(SI)
 	VMOVUPS Z24, 128(SI)
 	DECQ    72(R12)
-	JLE     last3431
+	JLE     last3203
 	MOVQ    80(R12), AX
 	ADDQ    AX, 8(R12)
 	MOVQ    88(R12), AX
 	ADDQ    AX, 32(R12)
 	MOVQ    96(R12), AX
 	ADDQ    AX, 48(R12)
-	JMP     tile3419
+	JMP     tile3191
 
-last3431:
+last3203:
 	VZEROUPPER
 	RET
 
@@ -46663,70 +46663,70 @@ TEXT ·tileF32AVX2(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 168(R12), AX
 	CMPQ AX, $0x06
-	JGE  from3432
+	JGE  from3204
 	CMPQ AX, $0x03
-	JGE  from3433
+	JGE  from3205
 	CMPQ AX, $0x01
-	JGE  from3434
+	JGE  from3206
 	JMP  body0
 
-from3434:
+from3206:
 	CMPQ AX, $0x02
-	JGE  from3435
+	JGE  from3207
 	JMP  body1
 
-from3435:
+from3207:
 	JMP body2
 
-from3433:
+from3205:
 	CMPQ AX, $0x04
-	JGE  from3436
+	JGE  from3208
 	JMP  body3
 
-from3436:
+from3208:
 	CMPQ AX, $0x05
-	JGE  from3437
+	JGE  from3209
 	JMP  body4
 
-from3437:
+from3209:
 	JMP body5
 
-from3432:
+from3204:
 	CMPQ AX, $0x09
-	JGE  from3438
+	JGE  from3210
 	CMPQ AX, $0x07
-	JGE  from3439
+	JGE  from3211
 	JMP  body6
 
-from3439:
+from3211:
 	CMPQ AX, $0x08
-	JGE  from3440
+	JGE  from3212
 	JMP  body7
 
-from3440:
+from3212:
 	JMP body8
 
-from3438:
+from3210:
 	CMPQ AX, $0x0b
-	JGE  from3441
+	JGE  from3213
 	CMPQ AX, $0x0a
-	JGE  from3442
+	JGE  from3214
 	JMP  body9
 
-from3442:
+from3214:
 	JMP body10
 
-from3441:
+from3213:
 	CMPQ AX, $0x0c
-	JGE  from3443
+	JGE  from3215
 	JMP  body11
 
-from3443:
+from3215:
 	JMP body12
 
 body0:
 	// 1 rows, 1 vectors of 32 bytes
-tile3444:
+tile3216:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -46739,79 +46739,79 @@ tile3444:
 	MOVQ    $0x00000001, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3449
+	JZ      done3221
 	SUBQ    $+16, AX
-	JGE     main3446
+	JGE     main3218
 
-early3445:
+early3217:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3445
+	JL         early3217
 
-main3446:
+main3218:
 	TESTQ AX, AX
-	JZ    row3448
+	JZ    row3220
 
-run3447:
+run3219:
 	PCALIGN $0x20
 
-loop3451:
+loop3222:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3451
+	JNZ          loop3222
 
-row3448:
+row3220:
 	TESTQ      R11, R11
-	JZ         done3449
+	JZ         done3221
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3447
+	JMP        run3219
 
-done3449:
+done3221:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3452
+	JZ           skip3223
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 
-skip3452:
+skip3223:
 	TESTQ        $0x00000002, AX
-	JZ           skip3453
+	JZ           skip3224
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y4
 
-skip3453:
+skip3224:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3454
+	JLE        last3225
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3444
+	JMP        tile3216
 
-last3454:
+last3225:
 	VZEROUPPER
 	RET
 
 body1:
 	// 2 rows, 1 vectors of 32 bytes
-tile3455:
+tile3226:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -46825,25 +46825,25 @@ tile3455:
 	MOVQ    $0x00000002, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3460
+	JZ      done3231
 	SUBQ    $+32, AX
-	JGE     main3457
+	JGE     main3228
 
-early3456:
+early3227:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3456
+	JL         early3227
 
-main3457:
+main3228:
 	TESTQ AX, AX
-	JZ    row3459
+	JZ    row3230
 
-run3458:
+run3229:
 	PCALIGN $0x20
 
-loop3462:
+loop3232:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -46852,30 +46852,30 @@ loop3462:
 	VFMADD231PS  Y0, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3462
+	JNZ          loop3232
 
-row3459:
+row3230:
 	TESTQ      R11, R11
-	JZ         done3460
+	JZ         done3231
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3458
+	JMP        run3229
 
-done3460:
+done3231:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3463
+	JZ           skip3233
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 
-skip3463:
+skip3233:
 	TESTQ        $0x00000002, AX
-	JZ           skip3464
+	JZ           skip3234
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -46884,28 +46884,28 @@ skip3463:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y5
 
-skip3464:
+skip3234:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
 	VMASKMOVPS Y5, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3465
+	JLE        last3235
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3455
+	JMP        tile3226
 
-last3465:
+last3235:
 	VZEROUPPER
 	RET
 
 body2:
 	// 3 rows, 1 vectors of 32 bytes
-tile3466:
+tile3236:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -46920,25 +46920,25 @@ tile3466:
 	MOVQ    $0x00000003, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3471
+	JZ      done3241
 	SUBQ    $+48, AX
-	JGE     main3468
+	JGE     main3238
 
-early3467:
+early3237:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3467
+	JL         early3237
 
-main3468:
+main3238:
 	TESTQ AX, AX
-	JZ    row3470
+	JZ    row3240
 
-run3469:
+run3239:
 	PCALIGN $0x20
 
-loop3473:
+loop3242:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -46949,31 +46949,31 @@ loop3473:
 	VFMADD231PS  Y0, Y2, Y6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3473
+	JNZ          loop3242
 
-row3470:
+row3240:
 	TESTQ      R11, R11
-	JZ         done3471
+	JZ         done3241
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3469
+	JMP        run3239
 
-done3471:
+done3241:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3474
+	JZ           skip3243
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y0, Y6, Y6
 
-skip3474:
+skip3243:
 	TESTQ        $0x00000002, AX
-	JZ           skip3475
+	JZ           skip3244
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -46985,7 +46985,7 @@ skip3474:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y6
 
-skip3475:
+skip3244:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -46993,22 +46993,22 @@ skip3475:
 	ADDQ       DX, SI
 	VMASKMOVPS Y6, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3476
+	JLE        last3245
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3466
+	JMP        tile3236
 
-last3476:
+last3245:
 	VZEROUPPER
 	RET
 
 body3:
 	// 4 rows, 1 vectors of 32 bytes
-tile3477:
+tile3246:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -47026,25 +47026,25 @@ tile3477:
 	MOVQ    $0x00000004, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3482
+	JZ      done3251
 	SUBQ    $+64, AX
-	JGE     main3479
+	JGE     main3248
 
-early3478:
+early3247:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3478
+	JL         early3247
 
-main3479:
+main3248:
 	TESTQ AX, AX
-	JZ    row3481
+	JZ    row3250
 
-run3480:
+run3249:
 	PCALIGN $0x20
 
-loop3484:
+loop3252:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -47058,32 +47058,32 @@ loop3484:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop3484
+	JNZ          loop3252
 
-row3481:
+row3250:
 	TESTQ      R11, R11
-	JZ         done3482
+	JZ         done3251
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3480
+	JMP        run3249
 
-done3482:
+done3251:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3485
+	JZ           skip3253
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y0, Y6, Y6
 	VMULPS       Y0, Y7, Y7
 
-skip3485:
+skip3253:
 	TESTQ        $0x00000002, AX
-	JZ           skip3486
+	JZ           skip3254
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -47098,7 +47098,7 @@ skip3485:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y7
 
-skip3486:
+skip3254:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -47108,22 +47108,22 @@ skip3486:
 	ADDQ       DX, SI
 	VMASKMOVPS Y7, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3487
+	JLE        last3255
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3477
+	JMP        tile3246
 
-last3487:
+last3255:
 	VZEROUPPER
 	RET
 
 body4:
 	// 5 rows, 1 vectors of 32 bytes
-tile3488:
+tile3256:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -47142,25 +47142,25 @@ tile3488:
 	MOVQ    $0x00000005, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3493
+	JZ      done3261
 	SUBQ    $+80, AX
-	JGE     main3490
+	JGE     main3258
 
-early3489:
+early3257:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3489
+	JL         early3257
 
-main3490:
+main3258:
 	TESTQ AX, AX
-	JZ    row3492
+	JZ    row3260
 
-run3491:
+run3259:
 	PCALIGN $0x20
 
-loop3495:
+loop3262:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -47176,23 +47176,23 @@ loop3495:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop3495
+	JNZ          loop3262
 
-row3492:
+row3260:
 	TESTQ      R11, R11
-	JZ         done3493
+	JZ         done3261
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3491
+	JMP        run3259
 
-done3493:
+done3261:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3496
+	JZ           skip3263
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -47200,9 +47200,9 @@ done3493:
 	VMULPS       Y0, Y7, Y7
 	VMULPS       Y0, Y8, Y8
 
-skip3496:
+skip3263:
 	TESTQ        $0x00000002, AX
-	JZ           skip3497
+	JZ           skip3264
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -47220,7 +47220,7 @@ skip3496:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y8
 
-skip3497:
+skip3264:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -47232,22 +47232,22 @@ skip3497:
 	ADDQ       DX, SI
 	VMASKMOVPS Y8, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3498
+	JLE        last3265
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3488
+	JMP        tile3256
 
-last3498:
+last3265:
 	VZEROUPPER
 	RET
 
 body5:
 	// 6 rows, 1 vectors of 32 bytes
-tile3499:
+tile3266:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -47269,23 +47269,23 @@ tile3499:
 	MOVQ    160(R12), R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3504
+	JZ      done3271
 	SUBQ    $+96, AX
-	JGE     main3501
+	JGE     main3268
 
-early3500:
+early3267:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3500
+	JL         early3267
 
-main3501:
+main3268:
 	TESTQ AX, AX
-	JZ    row3503
+	JZ    row3270
 
-run3502:
-steps3505:
+run3269:
+steps3272:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -47293,7 +47293,7 @@ steps3505:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop3506:
+loop3273:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -47313,39 +47313,39 @@ loop3506:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop3506
+	JNZ          loop3273
 	CMPQ         152(R12), $0x00
-	JNE          same3507
+	JNE          same3274
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same3507
+	JNZ          same3274
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same3507:
+same3274:
 	TESTQ AX, AX
-	JNZ   steps3505
+	JNZ   steps3272
 
-row3503:
+row3270:
 	TESTQ      R11, R11
-	JZ         done3504
+	JZ         done3271
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3502
+	JMP        run3269
 
-done3504:
+done3271:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3508
+	JZ           skip3275
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -47354,9 +47354,9 @@ done3504:
 	VMULPS       Y0, Y8, Y8
 	VMULPS       Y0, Y9, Y9
 
-skip3508:
+skip3275:
 	TESTQ        $0x00000002, AX
-	JZ           skip3509
+	JZ           skip3276
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -47377,7 +47377,7 @@ skip3508:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y9
 
-skip3509:
+skip3276:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -47391,22 +47391,22 @@ skip3509:
 	ADDQ       DX, SI
 	VMASKMOVPS Y9, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3510
+	JLE        last3277
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3499
+	JMP        tile3266
 
-last3510:
+last3277:
 	VZEROUPPER
 	RET
 
 body6:
 	// 1 rows, 2 vectors of 32 bytes
-tile3511:
+tile3278:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -47420,25 +47420,25 @@ tile3511:
 	MOVQ    $0x00000001, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3516
+	JZ      done3283
 	SUBQ    $+16, AX
-	JGE     main3513
+	JGE     main3280
 
-early3512:
+early3279:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3512
+	JL         early3279
 
-main3513:
+main3280:
 	TESTQ AX, AX
-	JZ    row3515
+	JZ    row3282
 
-run3514:
+run3281:
 	PCALIGN $0x20
 
-loop3518:
+loop3284:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -47447,30 +47447,30 @@ loop3518:
 	VFMADD231PS  Y1, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3518
+	JNZ          loop3284
 
-row3515:
+row3282:
 	TESTQ      R11, R11
-	JZ         done3516
+	JZ         done3283
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3514
+	JMP        run3281
 
-done3516:
+done3283:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3519
+	JZ           skip3285
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 
-skip3519:
+skip3285:
 	TESTQ        $0x00000002, AX
-	JZ           skip3520
+	JZ           skip3286
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -47478,27 +47478,27 @@ skip3519:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y5
 
-skip3520:
+skip3286:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3521
+	JLE        last3287
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3511
+	JMP        tile3278
 
-last3521:
+last3287:
 	VZEROUPPER
 	RET
 
 body7:
 	// 2 rows, 2 vectors of 32 bytes
-tile3522:
+tile3288:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -47514,25 +47514,25 @@ tile3522:
 	MOVQ    $0x00000002, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3527
+	JZ      done3293
 	SUBQ    $+32, AX
-	JGE     main3524
+	JGE     main3290
 
-early3523:
+early3289:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3523
+	JL         early3289
 
-main3524:
+main3290:
 	TESTQ AX, AX
-	JZ    row3526
+	JZ    row3292
 
-run3525:
+run3291:
 	PCALIGN $0x20
 
-loop3529:
+loop3294:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -47544,32 +47544,32 @@ loop3529:
 	VFMADD231PS  Y1, Y2, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3529
+	JNZ          loop3294
 
-row3526:
+row3292:
 	TESTQ      R11, R11
-	JZ         done3527
+	JZ         done3293
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3525
+	JMP        run3291
 
-done3527:
+done3293:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3530
+	JZ           skip3295
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y0, Y6, Y6
 	VMULPS       Y0, Y7, Y7
 
-skip3530:
+skip3295:
 	TESTQ        $0x00000002, AX
-	JZ           skip3531
+	JZ           skip3296
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -47582,7 +47582,7 @@ skip3530:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y7
 
-skip3531:
+skip3296:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -47590,22 +47590,22 @@ skip3531:
 	VMOVUPS    Y6, (SI)
 	VMASKMOVPS Y7, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3532
+	JLE        last3297
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3522
+	JMP        tile3288
 
-last3532:
+last3297:
 	VZEROUPPER
 	RET
 
 body8:
 	// 3 rows, 2 vectors of 32 bytes
-tile3533:
+tile3298:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -47623,25 +47623,25 @@ tile3533:
 	MOVQ    $0x00000003, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3538
+	JZ      done3303
 	SUBQ    $+48, AX
-	JGE     main3535
+	JGE     main3300
 
-early3534:
+early3299:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3534
+	JL         early3299
 
-main3535:
+main3300:
 	TESTQ AX, AX
-	JZ    row3537
+	JZ    row3302
 
-run3536:
+run3301:
 	PCALIGN $0x20
 
-loop3540:
+loop3304:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -47656,23 +47656,23 @@ loop3540:
 	VFMADD231PS  Y1, Y2, Y9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3540
+	JNZ          loop3304
 
-row3537:
+row3302:
 	TESTQ      R11, R11
-	JZ         done3538
+	JZ         done3303
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3536
+	JMP        run3301
 
-done3538:
+done3303:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3541
+	JZ           skip3305
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -47681,9 +47681,9 @@ done3538:
 	VMULPS       Y0, Y8, Y8
 	VMULPS       Y0, Y9, Y9
 
-skip3541:
+skip3305:
 	TESTQ        $0x00000002, AX
-	JZ           skip3542
+	JZ           skip3306
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -47701,7 +47701,7 @@ skip3541:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y9
 
-skip3542:
+skip3306:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -47712,22 +47712,22 @@ skip3542:
 	VMOVUPS    Y8, (SI)
 	VMASKMOVPS Y9, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3543
+	JLE        last3307
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3533
+	JMP        tile3298
 
-last3543:
+last3307:
 	VZEROUPPER
 	RET
 
 body9:
 	// 4 rows, 2 vectors of 32 bytes
-tile3544:
+tile3308:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -47749,25 +47749,25 @@ tile3544:
 	MOVQ    $0x00000004, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3549
+	JZ      done3313
 	SUBQ    $+64, AX
-	JGE     main3546
+	JGE     main3310
 
-early3545:
+early3309:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3545
+	JL         early3309
 
-main3546:
+main3310:
 	TESTQ AX, AX
-	JZ    row3548
+	JZ    row3312
 
-run3547:
+run3311:
 	PCALIGN $0x20
 
-loop3551:
+loop3314:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -47786,23 +47786,23 @@ loop3551:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop3551
+	JNZ          loop3314
 
-row3548:
+row3312:
 	TESTQ      R11, R11
-	JZ         done3549
+	JZ         done3313
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3547
+	JMP        run3311
 
-done3549:
+done3313:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3552
+	JZ           skip3315
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -47813,9 +47813,9 @@ done3549:
 	VMULPS       Y0, Y10, Y10
 	VMULPS       Y0, Y11, Y11
 
-skip3552:
+skip3315:
 	TESTQ        $0x00000002, AX
-	JZ           skip3553
+	JZ           skip3316
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -47838,7 +47838,7 @@ skip3552:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y11
 
-skip3553:
+skip3316:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -47852,22 +47852,22 @@ skip3553:
 	VMOVUPS    Y10, (SI)
 	VMASKMOVPS Y11, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3554
+	JLE        last3317
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3544
+	JMP        tile3308
 
-last3554:
+last3317:
 	VZEROUPPER
 	RET
 
 body10:
 	// 5 rows, 2 vectors of 32 bytes
-tile3555:
+tile3318:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -47891,25 +47891,25 @@ tile3555:
 	MOVQ    $0x00000005, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3560
+	JZ      done3323
 	SUBQ    $+80, AX
-	JGE     main3557
+	JGE     main3320
 
-early3556:
+early3319:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3556
+	JL         early3319
 
-main3557:
+main3320:
 	TESTQ AX, AX
-	JZ    row3559
+	JZ    row3322
 
-run3558:
+run3321:
 	PCALIGN $0x20
 
-loop3562:
+loop3324:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -47931,23 +47931,23 @@ loop3562:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop3562
+	JNZ          loop3324
 
-row3559:
+row3322:
 	TESTQ      R11, R11
-	JZ         done3560
+	JZ         done3323
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3558
+	JMP        run3321
 
-done3560:
+done3323:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3563
+	JZ           skip3325
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -47960,9 +47960,9 @@ done3560:
 	VMULPS       Y0, Y12, Y12
 	VMULPS       Y0, Y13, Y13
 
-skip3563:
+skip3325:
 	TESTQ        $0x00000002, AX
-	JZ           skip3564
+	JZ           skip3326
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -47990,7 +47990,7 @@ skip3563:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y13
 
-skip3564:
+skip3326:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -48007,22 +48007,22 @@ skip3564:
 	VMOVUPS    Y12, (SI)
 	VMASKMOVPS Y13, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3565
+	JLE        last3327
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3555
+	JMP        tile3318
 
-last3565:
+last3327:
 	VZEROUPPER
 	RET
 
 body11:
 	// 6 rows, 2 vectors of 32 bytes
-tile3566:
+tile3328:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -48050,23 +48050,23 @@ tile3566:
 	MOVQ    160(R12), R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3571
+	JZ      done3333
 	SUBQ    $+96, AX
-	JGE     main3568
+	JGE     main3330
 
-early3567:
+early3329:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3567
+	JL         early3329
 
-main3568:
+main3330:
 	TESTQ AX, AX
-	JZ    row3570
+	JZ    row3332
 
-run3569:
-steps3572:
+run3331:
+steps3334:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -48074,7 +48074,7 @@ steps3572:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop3573:
+loop3335:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -48101,39 +48101,39 @@ loop3573:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop3573
+	JNZ          loop3335
 	CMPQ         152(R12), $0x00
-	JNE          same3574
+	JNE          same3336
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same3574
+	JNZ          same3336
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same3574:
+same3336:
 	TESTQ AX, AX
-	JNZ   steps3572
+	JNZ   steps3334
 
-row3570:
+row3332:
 	TESTQ      R11, R11
-	JZ         done3571
+	JZ         done3333
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3569
+	JMP        run3331
 
-done3571:
+done3333:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3575
+	JZ           skip3337
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -48148,9 +48148,9 @@ done3571:
 	VMULPS       Y0, Y14, Y14
 	VMULPS       Y0, Y15, Y15
 
-skip3575:
+skip3337:
 	TESTQ        $0x00000002, AX
-	JZ           skip3576
+	JZ           skip3338
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -48183,7 +48183,7 @@ skip3575:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y15
 
-skip3576:
+skip3338:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -48203,22 +48203,22 @@ skip3576:
 	VMOVUPS    Y14, (SI)
 	VMASKMOVPS Y15, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3577
+	JLE        last3339
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3566
+	JMP        tile3328
 
-last3577:
+last3339:
 	VZEROUPPER
 	RET
 
 body12:
 	// 6 rows, 2 vectors of 32 bytes
-tile3578:
+tile3340:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -48246,27 +48246,27 @@ tile3578:
 	IMUL3Q  $0x18, BX, R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3583
+	JZ      done3345
 	SUBQ    $+96, AX
-	JGE     main3580
+	JGE     main3342
 
-early3579:
+early3341:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3579
+	JL         early3341
 
-main3580:
+main3342:
 	TESTQ AX, AX
-	JZ    row3582
+	JZ    row3344
 
-run3581:
+run3343:
 	PCALIGN $0x20
 
-loop3585:
+loop3346:
 	VMOVUPS      (DI), Y0
-	VMASKMOVPS   32(DI), Y3, Y1
+	VMOVUPS      32(DI), Y1
 	VMOVUPS      Y0, (R13)
 	VMOVUPS      Y1, 32(R13)
 	PREFETCHT0   (DI)(R15*1)
@@ -48293,24 +48293,24 @@ loop3585:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop3585
+	JNZ          loop3346
 
-row3582:
+row3344:
 	TESTQ      R11, R11
-	JZ         done3583
+	JZ         done3345
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3581
+	JMP        run3343
 
-done3583:
+done3345:
 	MOVQ         R13, 112(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3586
+	JZ           skip3347
 	VBROADCASTSS 200(R12), Y0
 	VMULPS       Y0, Y4, Y4
 	VMULPS       Y0, Y5, Y5
@@ -48325,9 +48325,9 @@ done3583:
 	VMULPS       Y0, Y14, Y14
 	VMULPS       Y0, Y15, Y15
 
-skip3586:
+skip3347:
 	TESTQ        $0x00000002, AX
-	JZ           skip3587
+	JZ           skip3348
 	VBROADCASTSS 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -48360,7 +48360,7 @@ skip3586:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y15
 
-skip3587:
+skip3348:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -48380,16 +48380,16 @@ skip3587:
 	VMOVUPS    Y14, (SI)
 	VMASKMOVPS Y15, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3588
+	JLE        last3349
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3578
+	JMP        tile3340
 
-last3588:
+last3349:
 	VZEROUPPER
 	RET
 
@@ -48399,70 +48399,70 @@ TEXT ·tileF64AVX2(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 168(R12), AX
 	CMPQ AX, $0x06
-	JGE  from3589
+	JGE  from3350
 	CMPQ AX, $0x03
-	JGE  from3590
+	JGE  from3351
 	CMPQ AX, $0x01
-	JGE  from3591
+	JGE  from3352
 	JMP  body0
 
-from3591:
+from3352:
 	CMPQ AX, $0x02
-	JGE  from3592
+	JGE  from3353
 	JMP  body1
 
-from3592:
+from3353:
 	JMP body2
 
-from3590:
+from3351:
 	CMPQ AX, $0x04
-	JGE  from3593
+	JGE  from3354
 	JMP  body3
 
-from3593:
+from3354:
 	CMPQ AX, $0x05
-	JGE  from3594
+	JGE  from3355
 	JMP  body4
 
-from3594:
+from3355:
 	JMP body5
 
-from3589:
+from3350:
 	CMPQ AX, $0x09
-	JGE  from3595
+	JGE  from3356
 	CMPQ AX, $0x07
-	JGE  from3596
+	JGE  from3357
 	JMP  body6
 
-from3596:
+from3357:
 	CMPQ AX, $0x08
-	JGE  from3597
+	JGE  from3358
 	JMP  body7
 
-from3597:
+from3358:
 	JMP body8
 
-from3595:
+from3356:
 	CMPQ AX, $0x0b
-	JGE  from3598
+	JGE  from3359
 	CMPQ AX, $0x0a
-	JGE  from3599
+	JGE  from3360
 	JMP  body9
 
-from3599:
+from3360:
 	JMP body10
 
-from3598:
+from3359:
 	CMPQ AX, $0x0c
-	JGE  from3600
+	JGE  from3361
 	JMP  body11
 
-from3600:
+from3361:
 	JMP body12
 
 body0:
 	// 1 rows, 1 vectors of 32 bytes
-tile3601:
+tile3362:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -48475,79 +48475,79 @@ tile3601:
 	MOVQ    $0x00000001, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3606
+	JZ      done3367
 	SUBQ    $+16, AX
-	JGE     main3603
+	JGE     main3364
 
-early3602:
+early3363:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3602
+	JL         early3363
 
-main3603:
+main3364:
 	TESTQ AX, AX
-	JZ    row3605
+	JZ    row3366
 
-run3604:
+run3365:
 	PCALIGN $0x20
 
-loop3608:
+loop3368:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
 	VFMADD231PD  Y0, Y2, Y4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3608
+	JNZ          loop3368
 
-row3605:
+row3366:
 	TESTQ      R11, R11
-	JZ         done3606
+	JZ         done3367
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3604
+	JMP        run3365
 
-done3606:
+done3367:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3609
+	JZ           skip3369
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 
-skip3609:
+skip3369:
 	TESTQ        $0x00000002, AX
-	JZ           skip3610
+	JZ           skip3370
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y4
 
-skip3610:
+skip3370:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3611
+	JLE        last3371
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3601
+	JMP        tile3362
 
-last3611:
+last3371:
 	VZEROUPPER
 	RET
 
 body1:
 	// 2 rows, 1 vectors of 32 bytes
-tile3612:
+tile3372:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -48561,25 +48561,25 @@ tile3612:
 	MOVQ    $0x00000002, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3617
+	JZ      done3377
 	SUBQ    $+32, AX
-	JGE     main3614
+	JGE     main3374
 
-early3613:
+early3373:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3613
+	JL         early3373
 
-main3614:
+main3374:
 	TESTQ AX, AX
-	JZ    row3616
+	JZ    row3376
 
-run3615:
+run3375:
 	PCALIGN $0x20
 
-loop3619:
+loop3378:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -48588,30 +48588,30 @@ loop3619:
 	VFMADD231PD  Y0, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3619
+	JNZ          loop3378
 
-row3616:
+row3376:
 	TESTQ      R11, R11
-	JZ         done3617
+	JZ         done3377
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3615
+	JMP        run3375
 
-done3617:
+done3377:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3620
+	JZ           skip3379
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 
-skip3620:
+skip3379:
 	TESTQ        $0x00000002, AX
-	JZ           skip3621
+	JZ           skip3380
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
@@ -48620,28 +48620,28 @@ skip3620:
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y5
 
-skip3621:
+skip3380:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
 	VMASKMOVPD Y5, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3622
+	JLE        last3381
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3612
+	JMP        tile3372
 
-last3622:
+last3381:
 	VZEROUPPER
 	RET
 
 body2:
 	// 3 rows, 1 vectors of 32 bytes
-tile3623:
+tile3382:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -48656,25 +48656,25 @@ tile3623:
 	MOVQ    $0x00000003, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3628
+	JZ      done3387
 	SUBQ    $+48, AX
-	JGE     main3625
+	JGE     main3384
 
-early3624:
+early3383:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3624
+	JL         early3383
 
-main3625:
+main3384:
 	TESTQ AX, AX
-	JZ    row3627
+	JZ    row3386
 
-run3626:
+run3385:
 	PCALIGN $0x20
 
-loop3630:
+loop3388:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -48685,31 +48685,31 @@ loop3630:
 	VFMADD231PD  Y0, Y2, Y6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3630
+	JNZ          loop3388
 
-row3627:
+row3386:
 	TESTQ      R11, R11
-	JZ         done3628
+	JZ         done3387
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3626
+	JMP        run3385
 
-done3628:
+done3387:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3631
+	JZ           skip3389
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 	VMULPD       Y0, Y6, Y6
 
-skip3631:
+skip3389:
 	TESTQ        $0x00000002, AX
-	JZ           skip3632
+	JZ           skip3390
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
@@ -48721,7 +48721,7 @@ skip3631:
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y6
 
-skip3632:
+skip3390:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -48729,22 +48729,22 @@ skip3632:
 	ADDQ       DX, SI
 	VMASKMOVPD Y6, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3633
+	JLE        last3391
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3623
+	JMP        tile3382
 
-last3633:
+last3391:
 	VZEROUPPER
 	RET
 
 body3:
 	// 4 rows, 1 vectors of 32 bytes
-tile3634:
+tile3392:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -48762,25 +48762,25 @@ tile3634:
 	MOVQ    $0x00000004, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3639
+	JZ      done3397
 	SUBQ    $+64, AX
-	JGE     main3636
+	JGE     main3394
 
-early3635:
+early3393:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3635
+	JL         early3393
 
-main3636:
+main3394:
 	TESTQ AX, AX
-	JZ    row3638
+	JZ    row3396
 
-run3637:
+run3395:
 	PCALIGN $0x20
 
-loop3641:
+loop3398:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -48794,32 +48794,32 @@ loop3641:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop3641
+	JNZ          loop3398
 
-row3638:
+row3396:
 	TESTQ      R11, R11
-	JZ         done3639
+	JZ         done3397
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3637
+	JMP        run3395
 
-done3639:
+done3397:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3642
+	JZ           skip3399
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 	VMULPD       Y0, Y6, Y6
 	VMULPD       Y0, Y7, Y7
 
-skip3642:
+skip3399:
 	TESTQ        $0x00000002, AX
-	JZ           skip3643
+	JZ           skip3400
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
@@ -48834,7 +48834,7 @@ skip3642:
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y7
 
-skip3643:
+skip3400:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -48844,22 +48844,22 @@ skip3643:
 	ADDQ       DX, SI
 	VMASKMOVPD Y7, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3644
+	JLE        last3401
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3634
+	JMP        tile3392
 
-last3644:
+last3401:
 	VZEROUPPER
 	RET
 
 body4:
 	// 5 rows, 1 vectors of 32 bytes
-tile3645:
+tile3402:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -48878,25 +48878,25 @@ tile3645:
 	MOVQ    $0x00000005, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3650
+	JZ      done3407
 	SUBQ    $+80, AX
-	JGE     main3647
+	JGE     main3404
 
-early3646:
+early3403:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3646
+	JL         early3403
 
-main3647:
+main3404:
 	TESTQ AX, AX
-	JZ    row3649
+	JZ    row3406
 
-run3648:
+run3405:
 	PCALIGN $0x20
 
-loop3652:
+loop3408:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -48912,23 +48912,23 @@ loop3652:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop3652
+	JNZ          loop3408
 
-row3649:
+row3406:
 	TESTQ      R11, R11
-	JZ         done3650
+	JZ         done3407
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3648
+	JMP        run3405
 
-done3650:
+done3407:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3653
+	JZ           skip3409
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -48936,9 +48936,9 @@ done3650:
 	VMULPD       Y0, Y7, Y7
 	VMULPD       Y0, Y8, Y8
 
-skip3653:
+skip3409:
 	TESTQ        $0x00000002, AX
-	JZ           skip3654
+	JZ           skip3410
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
@@ -48956,7 +48956,7 @@ skip3653:
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y8
 
-skip3654:
+skip3410:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -48968,22 +48968,22 @@ skip3654:
 	ADDQ       DX, SI
 	VMASKMOVPD Y8, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3655
+	JLE        last3411
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3645
+	JMP        tile3402
 
-last3655:
+last3411:
 	VZEROUPPER
 	RET
 
 body5:
 	// 6 rows, 1 vectors of 32 bytes
-tile3656:
+tile3412:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -49005,23 +49005,23 @@ tile3656:
 	MOVQ    160(R12), R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3661
+	JZ      done3417
 	SUBQ    $+96, AX
-	JGE     main3658
+	JGE     main3414
 
-early3657:
+early3413:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3657
+	JL         early3413
 
-main3658:
+main3414:
 	TESTQ AX, AX
-	JZ    row3660
+	JZ    row3416
 
-run3659:
-steps3662:
+run3415:
+steps3418:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -49029,7 +49029,7 @@ steps3662:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop3663:
+loop3419:
 	VMASKMOVPD   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
@@ -49049,39 +49049,39 @@ loop3663:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop3663
+	JNZ          loop3419
 	CMPQ         152(R12), $0x00
-	JNE          same3664
+	JNE          same3420
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same3664
+	JNZ          same3420
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same3664:
+same3420:
 	TESTQ AX, AX
-	JNZ   steps3662
+	JNZ   steps3418
 
-row3660:
+row3416:
 	TESTQ      R11, R11
-	JZ         done3661
+	JZ         done3417
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3659
+	JMP        run3415
 
-done3661:
+done3417:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3665
+	JZ           skip3421
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -49090,9 +49090,9 @@ done3661:
 	VMULPD       Y0, Y8, Y8
 	VMULPD       Y0, Y9, Y9
 
-skip3665:
+skip3421:
 	TESTQ        $0x00000002, AX
-	JZ           skip3666
+	JZ           skip3422
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPD   (SI), Y3, Y1
@@ -49113,7 +49113,7 @@ skip3665:
 	VMASKMOVPD   (SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y9
 
-skip3666:
+skip3422:
 	MOVQ       R13, SI
 	VMASKMOVPD Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -49127,22 +49127,22 @@ skip3666:
 	ADDQ       DX, SI
 	VMASKMOVPD Y9, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3667
+	JLE        last3423
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3656
+	JMP        tile3412
 
-last3667:
+last3423:
 	VZEROUPPER
 	RET
 
 body6:
 	// 1 rows, 2 vectors of 32 bytes
-tile3668:
+tile3424:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -49156,25 +49156,25 @@ tile3668:
 	MOVQ    $0x00000001, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3673
+	JZ      done3429
 	SUBQ    $+16, AX
-	JGE     main3670
+	JGE     main3426
 
-early3669:
+early3425:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3669
+	JL         early3425
 
-main3670:
+main3426:
 	TESTQ AX, AX
-	JZ    row3672
+	JZ    row3428
 
-run3671:
+run3427:
 	PCALIGN $0x20
 
-loop3675:
+loop3430:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -49183,30 +49183,30 @@ loop3675:
 	VFMADD231PD  Y1, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3675
+	JNZ          loop3430
 
-row3672:
+row3428:
 	TESTQ      R11, R11
-	JZ         done3673
+	JZ         done3429
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3671
+	JMP        run3427
 
-done3673:
+done3429:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3676
+	JZ           skip3431
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 
-skip3676:
+skip3431:
 	TESTQ        $0x00000002, AX
-	JZ           skip3677
+	JZ           skip3432
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -49214,27 +49214,27 @@ skip3676:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y5
 
-skip3677:
+skip3432:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3678
+	JLE        last3433
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3668
+	JMP        tile3424
 
-last3678:
+last3433:
 	VZEROUPPER
 	RET
 
 body7:
 	// 2 rows, 2 vectors of 32 bytes
-tile3679:
+tile3434:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -49250,25 +49250,25 @@ tile3679:
 	MOVQ    $0x00000002, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3684
+	JZ      done3439
 	SUBQ    $+32, AX
-	JGE     main3681
+	JGE     main3436
 
-early3680:
+early3435:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3680
+	JL         early3435
 
-main3681:
+main3436:
 	TESTQ AX, AX
-	JZ    row3683
+	JZ    row3438
 
-run3682:
+run3437:
 	PCALIGN $0x20
 
-loop3686:
+loop3440:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -49280,32 +49280,32 @@ loop3686:
 	VFMADD231PD  Y1, Y2, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3686
+	JNZ          loop3440
 
-row3683:
+row3438:
 	TESTQ      R11, R11
-	JZ         done3684
+	JZ         done3439
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3682
+	JMP        run3437
 
-done3684:
+done3439:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3687
+	JZ           skip3441
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
 	VMULPD       Y0, Y6, Y6
 	VMULPD       Y0, Y7, Y7
 
-skip3687:
+skip3441:
 	TESTQ        $0x00000002, AX
-	JZ           skip3688
+	JZ           skip3442
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -49318,7 +49318,7 @@ skip3687:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y7
 
-skip3688:
+skip3442:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -49326,22 +49326,22 @@ skip3688:
 	VMOVUPS    Y6, (SI)
 	VMASKMOVPD Y7, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3689
+	JLE        last3443
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3679
+	JMP        tile3434
 
-last3689:
+last3443:
 	VZEROUPPER
 	RET
 
 body8:
 	// 3 rows, 2 vectors of 32 bytes
-tile3690:
+tile3444:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -49359,25 +49359,25 @@ tile3690:
 	MOVQ    $0x00000003, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3695
+	JZ      done3449
 	SUBQ    $+48, AX
-	JGE     main3692
+	JGE     main3446
 
-early3691:
+early3445:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3691
+	JL         early3445
 
-main3692:
+main3446:
 	TESTQ AX, AX
-	JZ    row3694
+	JZ    row3448
 
-run3693:
+run3447:
 	PCALIGN $0x20
 
-loop3697:
+loop3450:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -49392,23 +49392,23 @@ loop3697:
 	VFMADD231PD  Y1, Y2, Y9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3697
+	JNZ          loop3450
 
-row3694:
+row3448:
 	TESTQ      R11, R11
-	JZ         done3695
+	JZ         done3449
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3693
+	JMP        run3447
 
-done3695:
+done3449:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3698
+	JZ           skip3451
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -49417,9 +49417,9 @@ done3695:
 	VMULPD       Y0, Y8, Y8
 	VMULPD       Y0, Y9, Y9
 
-skip3698:
+skip3451:
 	TESTQ        $0x00000002, AX
-	JZ           skip3699
+	JZ           skip3452
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -49437,7 +49437,7 @@ skip3698:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y9
 
-skip3699:
+skip3452:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -49448,22 +49448,22 @@ skip3699:
 	VMOVUPS    Y8, (SI)
 	VMASKMOVPD Y9, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3700
+	JLE        last3453
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3690
+	JMP        tile3444
 
-last3700:
+last3453:
 	VZEROUPPER
 	RET
 
 body9:
 	// 4 rows, 2 vectors of 32 bytes
-tile3701:
+tile3454:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -49485,25 +49485,25 @@ tile3701:
 	MOVQ    $0x00000004, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3706
+	JZ      done3459
 	SUBQ    $+64, AX
-	JGE     main3703
+	JGE     main3456
 
-early3702:
+early3455:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3702
+	JL         early3455
 
-main3703:
+main3456:
 	TESTQ AX, AX
-	JZ    row3705
+	JZ    row3458
 
-run3704:
+run3457:
 	PCALIGN $0x20
 
-loop3708:
+loop3460:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -49522,23 +49522,23 @@ loop3708:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop3708
+	JNZ          loop3460
 
-row3705:
+row3458:
 	TESTQ      R11, R11
-	JZ         done3706
+	JZ         done3459
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3704
+	JMP        run3457
 
-done3706:
+done3459:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3709
+	JZ           skip3461
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -49549,9 +49549,9 @@ done3706:
 	VMULPD       Y0, Y10, Y10
 	VMULPD       Y0, Y11, Y11
 
-skip3709:
+skip3461:
 	TESTQ        $0x00000002, AX
-	JZ           skip3710
+	JZ           skip3462
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -49574,7 +49574,7 @@ skip3709:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y11
 
-skip3710:
+skip3462:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -49588,22 +49588,22 @@ skip3710:
 	VMOVUPS    Y10, (SI)
 	VMASKMOVPD Y11, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3711
+	JLE        last3463
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3701
+	JMP        tile3454
 
-last3711:
+last3463:
 	VZEROUPPER
 	RET
 
 body10:
 	// 5 rows, 2 vectors of 32 bytes
-tile3712:
+tile3464:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -49627,25 +49627,25 @@ tile3712:
 	MOVQ    $0x00000005, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3717
+	JZ      done3469
 	SUBQ    $+80, AX
-	JGE     main3714
+	JGE     main3466
 
-early3713:
+early3465:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3713
+	JL         early3465
 
-main3714:
+main3466:
 	TESTQ AX, AX
-	JZ    row3716
+	JZ    row3468
 
-run3715:
+run3467:
 	PCALIGN $0x20
 
-loop3719:
+loop3470:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -49667,23 +49667,23 @@ loop3719:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop3719
+	JNZ          loop3470
 
-row3716:
+row3468:
 	TESTQ      R11, R11
-	JZ         done3717
+	JZ         done3469
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3715
+	JMP        run3467
 
-done3717:
+done3469:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3720
+	JZ           skip3471
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -49696,9 +49696,9 @@ done3717:
 	VMULPD       Y0, Y12, Y12
 	VMULPD       Y0, Y13, Y13
 
-skip3720:
+skip3471:
 	TESTQ        $0x00000002, AX
-	JZ           skip3721
+	JZ           skip3472
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -49726,7 +49726,7 @@ skip3720:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y13
 
-skip3721:
+skip3472:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -49743,22 +49743,22 @@ skip3721:
 	VMOVUPS    Y12, (SI)
 	VMASKMOVPD Y13, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3722
+	JLE        last3473
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3712
+	JMP        tile3464
 
-last3722:
+last3473:
 	VZEROUPPER
 	RET
 
 body11:
 	// 6 rows, 2 vectors of 32 bytes
-tile3723:
+tile3474:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -49786,23 +49786,23 @@ tile3723:
 	MOVQ    160(R12), R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3728
+	JZ      done3479
 	SUBQ    $+96, AX
-	JGE     main3725
+	JGE     main3476
 
-early3724:
+early3475:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3724
+	JL         early3475
 
-main3725:
+main3476:
 	TESTQ AX, AX
-	JZ    row3727
+	JZ    row3478
 
-run3726:
-steps3729:
+run3477:
+steps3480:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -49810,7 +49810,7 @@ steps3729:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop3730:
+loop3481:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPD   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -49837,39 +49837,39 @@ loop3730:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop3730
+	JNZ          loop3481
 	CMPQ         152(R12), $0x00
-	JNE          same3731
+	JNE          same3482
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same3731
+	JNZ          same3482
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same3731:
+same3482:
 	TESTQ AX, AX
-	JNZ   steps3729
+	JNZ   steps3480
 
-row3727:
+row3478:
 	TESTQ      R11, R11
-	JZ         done3728
+	JZ         done3479
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3726
+	JMP        run3477
 
-done3728:
+done3479:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3732
+	JZ           skip3483
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -49884,9 +49884,9 @@ done3728:
 	VMULPD       Y0, Y14, Y14
 	VMULPD       Y0, Y15, Y15
 
-skip3732:
+skip3483:
 	TESTQ        $0x00000002, AX
-	JZ           skip3733
+	JZ           skip3484
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -49919,7 +49919,7 @@ skip3732:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y15
 
-skip3733:
+skip3484:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -49939,22 +49939,22 @@ skip3733:
 	VMOVUPS    Y14, (SI)
 	VMASKMOVPD Y15, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3734
+	JLE        last3485
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3723
+	JMP        tile3474
 
-last3734:
+last3485:
 	VZEROUPPER
 	RET
 
 body12:
 	// 6 rows, 2 vectors of 32 bytes
-tile3735:
+tile3486:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -49982,27 +49982,27 @@ tile3735:
 	IMUL3Q  $0x18, BX, R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3740
+	JZ      done3491
 	SUBQ    $+96, AX
-	JGE     main3737
+	JGE     main3488
 
-early3736:
+early3487:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3736
+	JL         early3487
 
-main3737:
+main3488:
 	TESTQ AX, AX
-	JZ    row3739
+	JZ    row3490
 
-run3738:
+run3489:
 	PCALIGN $0x20
 
-loop3742:
+loop3492:
 	VMOVUPS      (DI), Y0
-	VMASKMOVPD   32(DI), Y3, Y1
+	VMOVUPS      32(DI), Y1
 	VMOVUPS      Y0, (R13)
 	VMOVUPS      Y1, 32(R13)
 	PREFETCHT0   (DI)(R15*1)
@@ -50029,24 +50029,24 @@ loop3742:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop3742
+	JNZ          loop3492
 
-row3739:
+row3490:
 	TESTQ      R11, R11
-	JZ         done3740
+	JZ         done3491
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3738
+	JMP        run3489
 
-done3740:
+done3491:
 	MOVQ         R13, 112(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3743
+	JZ           skip3493
 	VBROADCASTSD 200(R12), Y0
 	VMULPD       Y0, Y4, Y4
 	VMULPD       Y0, Y5, Y5
@@ -50061,9 +50061,9 @@ done3740:
 	VMULPD       Y0, Y14, Y14
 	VMULPD       Y0, Y15, Y15
 
-skip3743:
+skip3493:
 	TESTQ        $0x00000002, AX
-	JZ           skip3744
+	JZ           skip3494
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -50096,7 +50096,7 @@ skip3743:
 	VMASKMOVPD   32(SI), Y3, Y1
 	VFMADD231PD  Y1, Y0, Y15
 
-skip3744:
+skip3494:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPD Y5, Y3, 32(SI)
@@ -50116,16 +50116,16 @@ skip3744:
 	VMOVUPS    Y14, (SI)
 	VMASKMOVPD Y15, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3745
+	JLE        last3495
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3735
+	JMP        tile3486
 
-last3745:
+last3495:
 	VZEROUPPER
 	RET
 
@@ -50135,40 +50135,40 @@ TEXT ·tileC64AVX2(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 168(R12), AX
 	CMPQ AX, $0x03
-	JGE  from3746
+	JGE  from3496
 	CMPQ AX, $0x01
-	JGE  from3747
+	JGE  from3497
 	JMP  body0
 
-from3747:
+from3497:
 	CMPQ AX, $0x02
-	JGE  from3748
+	JGE  from3498
 	JMP  body1
 
-from3748:
+from3498:
 	JMP body2
 
-from3746:
+from3496:
 	CMPQ AX, $0x05
-	JGE  from3749
+	JGE  from3499
 	CMPQ AX, $0x04
-	JGE  from3750
+	JGE  from3500
 	JMP  body3
 
-from3750:
+from3500:
 	JMP body4
 
-from3749:
+from3499:
 	CMPQ AX, $0x06
-	JGE  from3751
+	JGE  from3501
 	JMP  body5
 
-from3751:
+from3501:
 	JMP body6
 
 body0:
 	// 2 rows, 1 vectors of 32 bytes
-tile3752:
+tile3502:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -50182,25 +50182,25 @@ tile3752:
 	MOVQ    $0x00000001, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3757
+	JZ      done3507
 	SUBQ    $+16, AX
-	JGE     main3754
+	JGE     main3504
 
-early3753:
+early3503:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3753
+	JL         early3503
 
-main3754:
+main3504:
 	TESTQ AX, AX
-	JZ    row3756
+	JZ    row3506
 
-run3755:
+run3505:
 	PCALIGN $0x20
 
-loop3759:
+loop3508:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -50209,18 +50209,18 @@ loop3759:
 	VFMADD231PS  Y0, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3759
+	JNZ          loop3508
 
-row3756:
+row3506:
 	TESTQ      R11, R11
-	JZ         done3757
+	JZ         done3507
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3755
+	JMP        run3505
 
-done3757:
+done3507:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -50230,50 +50230,50 @@ done3757:
 	VMULPS       Y0, Y4, Y4
 	VFMADD231PS  Y5, Y1, Y4
 	TESTQ        $0x00000001, AX
-	JZ           skip3760
+	JZ           skip3509
 	VBROADCASTSD 200(R12), Y0
 	VBROADCASTSD 216(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
 	VMULPS       Y0, Y4, Y4
 	VFMADD231PS  Y5, Y1, Y4
 
-skip3760:
+skip3509:
 	TESTQ        $0x00000002, AX
-	JZ           skip3761
+	JZ           skip3510
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y4
 
-skip3761:
+skip3510:
 	TESTQ        $0x00000004, AX
-	JZ           skip3762
+	JZ           skip3511
 	VBROADCASTSD 248(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y4
 
-skip3762:
+skip3511:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3763
+	JLE        last3512
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3752
+	JMP        tile3502
 
-last3763:
+last3512:
 	VZEROUPPER
 	RET
 
 body1:
 	// 4 rows, 1 vectors of 32 bytes
-tile3764:
+tile3513:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -50289,25 +50289,25 @@ tile3764:
 	MOVQ    $0x00000002, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3769
+	JZ      done3518
 	SUBQ    $+32, AX
-	JGE     main3766
+	JGE     main3515
 
-early3765:
+early3514:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3765
+	JL         early3514
 
-main3766:
+main3515:
 	TESTQ AX, AX
-	JZ    row3768
+	JZ    row3517
 
-run3767:
+run3516:
 	PCALIGN $0x20
 
-loop3771:
+loop3519:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -50320,18 +50320,18 @@ loop3771:
 	VFMADD231PS  Y0, Y2, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3771
+	JNZ          loop3519
 
-row3768:
+row3517:
 	TESTQ      R11, R11
-	JZ         done3769
+	JZ         done3518
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3767
+	JMP        run3516
 
-done3769:
+done3518:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -50344,7 +50344,7 @@ done3769:
 	VMULPS       Y0, Y6, Y6
 	VFMADD231PS  Y7, Y1, Y6
 	TESTQ        $0x00000001, AX
-	JZ           skip3772
+	JZ           skip3520
 	VBROADCASTSD 200(R12), Y0
 	VBROADCASTSD 216(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
@@ -50354,9 +50354,9 @@ done3769:
 	VMULPS       Y0, Y6, Y6
 	VFMADD231PS  Y7, Y1, Y6
 
-skip3772:
+skip3520:
 	TESTQ        $0x00000002, AX
-	JZ           skip3773
+	JZ           skip3521
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -50365,9 +50365,9 @@ skip3772:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y6
 
-skip3773:
+skip3521:
 	TESTQ        $0x00000004, AX
-	JZ           skip3774
+	JZ           skip3522
 	VBROADCASTSD 248(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -50378,28 +50378,28 @@ skip3773:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y6
 
-skip3774:
+skip3522:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
 	VMASKMOVPS Y6, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3775
+	JLE        last3523
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3764
+	JMP        tile3513
 
-last3775:
+last3523:
 	VZEROUPPER
 	RET
 
 body2:
 	// 6 rows, 1 vectors of 32 bytes
-tile3776:
+tile3524:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -50419,23 +50419,23 @@ tile3776:
 	MOVQ    160(R12), R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3781
+	JZ      done3529
 	SUBQ    $+48, AX
-	JGE     main3778
+	JGE     main3526
 
-early3777:
+early3525:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3777
+	JL         early3525
 
-main3778:
+main3526:
 	TESTQ AX, AX
-	JZ    row3780
+	JZ    row3528
 
-run3779:
-steps3782:
+run3527:
+steps3530:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -50443,7 +50443,7 @@ steps3782:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop3783:
+loop3531:
 	VMASKMOVPS   (DI), Y3, Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -50462,32 +50462,32 @@ loop3783:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop3783
+	JNZ          loop3531
 	CMPQ         152(R12), $0x00
-	JNE          same3784
+	JNE          same3532
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same3784
+	JNZ          same3532
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same3784:
+same3532:
 	TESTQ AX, AX
-	JNZ   steps3782
+	JNZ   steps3530
 
-row3780:
+row3528:
 	TESTQ      R11, R11
-	JZ         done3781
+	JZ         done3529
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3779
+	JMP        run3527
 
-done3781:
+done3529:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
@@ -50505,7 +50505,7 @@ done3781:
 	VMULPS       Y0, Y8, Y8
 	VFMADD231PS  Y9, Y1, Y8
 	TESTQ        $0x00000001, AX
-	JZ           skip3785
+	JZ           skip3533
 	VBROADCASTSD 200(R12), Y0
 	VBROADCASTSD 216(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y5
@@ -50518,9 +50518,9 @@ done3781:
 	VMULPS       Y0, Y8, Y8
 	VFMADD231PS  Y9, Y1, Y8
 
-skip3785:
+skip3533:
 	TESTQ        $0x00000002, AX
-	JZ           skip3786
+	JZ           skip3534
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -50532,9 +50532,9 @@ skip3785:
 	VMASKMOVPS   (SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y8
 
-skip3786:
+skip3534:
 	TESTQ        $0x00000004, AX
-	JZ           skip3787
+	JZ           skip3535
 	VBROADCASTSD 248(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -50549,7 +50549,7 @@ skip3786:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y8
 
-skip3787:
+skip3535:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -50557,22 +50557,22 @@ skip3787:
 	ADDQ       DX, SI
 	VMASKMOVPS Y8, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3788
+	JLE        last3536
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3776
+	JMP        tile3524
 
-last3788:
+last3536:
 	VZEROUPPER
 	RET
 
 body3:
 	// 2 rows, 2 vectors of 32 bytes
-tile3789:
+tile3537:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -50588,25 +50588,25 @@ tile3789:
 	MOVQ    $0x00000001, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3794
+	JZ      done3542
 	SUBQ    $+16, AX
-	JGE     main3791
+	JGE     main3539
 
-early3790:
+early3538:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3790
+	JL         early3538
 
-main3791:
+main3539:
 	TESTQ AX, AX
-	JZ    row3793
+	JZ    row3541
 
-run3792:
+run3540:
 	PCALIGN $0x20
 
-loop3796:
+loop3543:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -50618,18 +50618,18 @@ loop3796:
 	VFMADD231PS  Y1, Y2, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3796
+	JNZ          loop3543
 
-row3793:
+row3541:
 	TESTQ      R11, R11
-	JZ         done3794
+	JZ         done3542
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3792
+	JMP        run3540
 
-done3794:
+done3542:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -50642,7 +50642,7 @@ done3794:
 	VMULPS       Y0, Y5, Y5
 	VFMADD231PS  Y7, Y1, Y5
 	TESTQ        $0x00000001, AX
-	JZ           skip3797
+	JZ           skip3544
 	VBROADCASTSD 200(R12), Y0
 	VBROADCASTSD 216(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y6
@@ -50652,9 +50652,9 @@ done3794:
 	VMULPS       Y0, Y5, Y5
 	VFMADD231PS  Y7, Y1, Y5
 
-skip3797:
+skip3544:
 	TESTQ        $0x00000002, AX
-	JZ           skip3798
+	JZ           skip3545
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -50662,9 +50662,9 @@ skip3797:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y5
 
-skip3798:
+skip3545:
 	TESTQ        $0x00000004, AX
-	JZ           skip3799
+	JZ           skip3546
 	VBROADCASTSD 248(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -50674,27 +50674,27 @@ skip3798:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y5
 
-skip3799:
+skip3546:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3800
+	JLE        last3547
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3789
+	JMP        tile3537
 
-last3800:
+last3547:
 	VZEROUPPER
 	RET
 
 body4:
 	// 4 rows, 2 vectors of 32 bytes
-tile3801:
+tile3548:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -50714,25 +50714,25 @@ tile3801:
 	MOVQ    $0x00000002, R11
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3806
+	JZ      done3553
 	SUBQ    $+32, AX
-	JGE     main3803
+	JGE     main3550
 
-early3802:
+early3549:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3802
+	JL         early3549
 
-main3803:
+main3550:
 	TESTQ AX, AX
-	JZ    row3805
+	JZ    row3552
 
-run3804:
+run3551:
 	PCALIGN $0x20
 
-loop3808:
+loop3554:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -50750,18 +50750,18 @@ loop3808:
 	VFMADD231PS  Y1, Y2, Y11
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3808
+	JNZ          loop3554
 
-row3805:
+row3552:
 	TESTQ      R11, R11
-	JZ         done3806
+	JZ         done3553
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3804
+	JMP        run3551
 
-done3806:
+done3553:
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
@@ -50780,7 +50780,7 @@ done3806:
 	VMULPS       Y0, Y9, Y9
 	VFMADD231PS  Y11, Y1, Y9
 	TESTQ        $0x00000001, AX
-	JZ           skip3809
+	JZ           skip3555
 	VBROADCASTSD 200(R12), Y0
 	VBROADCASTSD 216(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y6
@@ -50796,9 +50796,9 @@ done3806:
 	VMULPS       Y0, Y9, Y9
 	VFMADD231PS  Y11, Y1, Y9
 
-skip3809:
+skip3555:
 	TESTQ        $0x00000002, AX
-	JZ           skip3810
+	JZ           skip3556
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -50811,9 +50811,9 @@ skip3809:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y9
 
-skip3810:
+skip3556:
 	TESTQ        $0x00000004, AX
-	JZ           skip3811
+	JZ           skip3557
 	VBROADCASTSD 248(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -50830,7 +50830,7 @@ skip3810:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y9
 
-skip3811:
+skip3557:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -50838,22 +50838,22 @@ skip3811:
 	VMOVUPS    Y8, (SI)
 	VMASKMOVPS Y9, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3812
+	JLE        last3558
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3801
+	JMP        tile3548
 
-last3812:
+last3558:
 	VZEROUPPER
 	RET
 
 body5:
 	// 6 rows, 2 vectors of 32 bytes
-tile3813:
+tile3559:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -50879,23 +50879,23 @@ tile3813:
 	MOVQ    160(R12), R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3818
+	JZ      done3564
 	SUBQ    $+48, AX
-	JGE     main3815
+	JGE     main3561
 
-early3814:
+early3560:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3814
+	JL         early3560
 
-main3815:
+main3561:
 	TESTQ AX, AX
-	JZ    row3817
+	JZ    row3563
 
-run3816:
-steps3819:
+run3562:
+steps3565:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -50903,7 +50903,7 @@ steps3819:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop3820:
+loop3566:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   32(DI), Y3, Y1
 	ADDQ         BX, DI
@@ -50929,32 +50929,32 @@ loop3820:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop3820
+	JNZ          loop3566
 	CMPQ         152(R12), $0x00
-	JNE          same3821
+	JNE          same3567
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same3821
+	JNZ          same3567
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same3821:
+same3567:
 	TESTQ AX, AX
-	JNZ   steps3819
+	JNZ   steps3565
 
-row3817:
+row3563:
 	TESTQ      R11, R11
-	JZ         done3818
+	JZ         done3564
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3816
+	JMP        run3562
 
-done3818:
+done3564:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
@@ -50981,7 +50981,7 @@ done3818:
 	VMULPS       Y0, Y13, Y13
 	VFMADD231PS  Y15, Y1, Y13
 	TESTQ        $0x00000001, AX
-	JZ           skip3822
+	JZ           skip3568
 	VBROADCASTSD 200(R12), Y0
 	VBROADCASTSD 216(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y6
@@ -51003,9 +51003,9 @@ done3818:
 	VMULPS       Y0, Y13, Y13
 	VFMADD231PS  Y15, Y1, Y13
 
-skip3822:
+skip3568:
 	TESTQ        $0x00000002, AX
-	JZ           skip3823
+	JZ           skip3569
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -51023,9 +51023,9 @@ skip3822:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y13
 
-skip3823:
+skip3569:
 	TESTQ        $0x00000004, AX
-	JZ           skip3824
+	JZ           skip3570
 	VBROADCASTSD 248(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -51049,7 +51049,7 @@ skip3823:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y13
 
-skip3824:
+skip3570:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -51060,22 +51060,22 @@ skip3824:
 	VMOVUPS    Y12, (SI)
 	VMASKMOVPS Y13, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3825
+	JLE        last3571
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3813
+	JMP        tile3559
 
-last3825:
+last3571:
 	VZEROUPPER
 	RET
 
 body6:
 	// 6 rows, 2 vectors of 32 bytes
-tile3826:
+tile3572:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -51101,27 +51101,27 @@ tile3826:
 	IMUL3Q  $0x18, BX, R15
 	MOVQ    (R12), AX
 	TESTQ   AX, AX
-	JZ      done3831
+	JZ      done3577
 	SUBQ    $+48, AX
-	JGE     main3828
+	JGE     main3574
 
-early3827:
+early3573:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3827
+	JL         early3573
 
-main3828:
+main3574:
 	TESTQ AX, AX
-	JZ    row3830
+	JZ    row3576
 
-run3829:
+run3575:
 	PCALIGN $0x20
 
-loop3833:
+loop3578:
 	VMOVUPS      (DI), Y0
-	VMASKMOVPS   32(DI), Y3, Y1
+	VMOVUPS      32(DI), Y1
 	VMOVUPS      Y0, (R13)
 	VMOVUPS      Y1, 32(R13)
 	PREFETCHT0   (DI)(R15*1)
@@ -51147,18 +51147,18 @@ loop3833:
 	VFMADD231PS  Y1, Y2, Y15
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3833
+	JNZ          loop3578
 
-row3830:
+row3576:
 	TESTQ      R11, R11
-	JZ         done3831
+	JZ         done3577
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3829
+	JMP        run3575
 
-done3831:
+done3577:
 	MOVQ         R13, 112(R12)
 	MOVQ         184(R12), AX
 	MOVQ         48(R12), R13
@@ -51184,7 +51184,7 @@ done3831:
 	VMULPS       Y0, Y13, Y13
 	VFMADD231PS  Y15, Y1, Y13
 	TESTQ        $0x00000001, AX
-	JZ           skip3834
+	JZ           skip3579
 	VBROADCASTSD 200(R12), Y0
 	VBROADCASTSD 216(R12), Y1
 	VPERMILPS    $0xb1, Y4, Y6
@@ -51206,9 +51206,9 @@ done3831:
 	VMULPS       Y0, Y13, Y13
 	VFMADD231PS  Y15, Y1, Y13
 
-skip3834:
+skip3579:
 	TESTQ        $0x00000002, AX
-	JZ           skip3835
+	JZ           skip3580
 	VBROADCASTSD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -51226,9 +51226,9 @@ skip3834:
 	VMASKMOVPS   32(SI), Y3, Y1
 	VFMADD231PS  Y1, Y0, Y13
 
-skip3835:
+skip3580:
 	TESTQ        $0x00000004, AX
-	JZ           skip3836
+	JZ           skip3581
 	VBROADCASTSD 248(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -51252,7 +51252,7 @@ skip3835:
 	VPERMILPS    $0xb1, Y1, Y1
 	VFMADD231PS  Y1, Y0, Y13
 
-skip3836:
+skip3581:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -51263,16 +51263,16 @@ skip3836:
 	VMOVUPS    Y12, (SI)
 	VMASKMOVPS Y13, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last3837
+	JLE        last3582
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
 	ADDQ       AX, 32(R12)
 	MOVQ       96(R12), AX
 	ADDQ       AX, 48(R12)
-	JMP        tile3826
+	JMP        tile3572
 
-last3837:
+last3582:
 	VZEROUPPER
 	RET
 
@@ -51281,6 +51281,3275 @@ last3837:
 TEXT ·tileC128AVX2(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 168(R12), AX
+	CMPQ AX, $0x03
+	JGE  from3583
+	CMPQ AX, $0x01
+	JGE  from3584
+	JMP  body0
+
+from3584:
+	CMPQ AX, $0x02
+	JGE  from3585
+	JMP  body1
+
+from3585:
+	JMP body2
+
+from3583:
+	CMPQ AX, $0x05
+	JGE  from3586
+	CMPQ AX, $0x04
+	JGE  from3587
+	JMP  body3
+
+from3587:
+	JMP body4
+
+from3586:
+	CMPQ AX, $0x06
+	JGE  from3588
+	JMP  body5
+
+from3588:
+	JMP body6
+
+body0:
+	// 2 rows, 1 vectors of 32 bytes
+tile3589:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	MOVQ    192(R12), R13
+	VMOVUPS (R13), Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	MOVQ    48(R12), R10
+	MOVQ    $0x00000001, R11
+	MOVQ    (R12), AX
+	TESTQ   AX, AX
+	JZ      done3594
+	SUBQ    $+16, AX
+	JGE     main3591
+
+early3590:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3590
+
+main3591:
+	TESTQ AX, AX
+	JZ    row3593
+
+run3592:
+	PCALIGN $0x20
+
+loop3595:
+	VMASKMOVPD   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3595
+
+row3593:
+	TESTQ      R11, R11
+	JZ         done3594
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3592
+
+done3594:
+	MOVQ           184(R12), AX
+	MOVQ           48(R12), R13
+	MOVQ           56(R12), DX
+	VBROADCASTF128 264(R12), Y0
+	VBROADCASTF128 280(R12), Y1
+	VPERMILPD      $0x55, Y5, Y5
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y5, Y1, Y4
+	TESTQ          $0x00000001, AX
+	JZ             skip3596
+	VBROADCASTF128 200(R12), Y0
+	VBROADCASTF128 216(R12), Y1
+	VPERMILPD      $0x55, Y4, Y5
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y5, Y1, Y4
+
+skip3596:
+	TESTQ          $0x00000002, AX
+	JZ             skip3597
+	VBROADCASTF128 232(R12), Y0
+	MOVQ           R13, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y4
+
+skip3597:
+	TESTQ          $0x00000004, AX
+	JZ             skip3598
+	VBROADCASTF128 248(R12), Y0
+	MOVQ           R13, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y4
+
+skip3598:
+	MOVQ       R13, SI
+	VMASKMOVPD Y4, Y3, (SI)
+	DECQ       72(R12)
+	JLE        last3599
+	MOVQ       80(R12), AX
+	ADDQ       AX, 8(R12)
+	MOVQ       88(R12), AX
+	ADDQ       AX, 32(R12)
+	MOVQ       96(R12), AX
+	ADDQ       AX, 48(R12)
+	JMP        tile3589
+
+last3599:
+	VZEROUPPER
+	RET
+
+body1:
+	// 4 rows, 1 vectors of 32 bytes
+tile3600:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	MOVQ    192(R12), R13
+	VMOVUPS (R13), Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    48(R12), R10
+	MOVQ    $0x00000002, R11
+	MOVQ    (R12), AX
+	TESTQ   AX, AX
+	JZ      done3605
+	SUBQ    $+32, AX
+	JGE     main3602
+
+early3601:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3601
+
+main3602:
+	TESTQ AX, AX
+	JZ    row3604
+
+run3603:
+	PCALIGN $0x20
+
+loop3606:
+	VMASKMOVPD   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD 8(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3606
+
+row3604:
+	TESTQ      R11, R11
+	JZ         done3605
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3603
+
+done3605:
+	MOVQ           184(R12), AX
+	MOVQ           48(R12), R13
+	MOVQ           56(R12), DX
+	VBROADCASTF128 264(R12), Y0
+	VBROADCASTF128 280(R12), Y1
+	VPERMILPD      $0x55, Y5, Y5
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y5, Y1, Y4
+	VPERMILPD      $0x55, Y7, Y7
+	VMULPD         Y0, Y6, Y6
+	VFMADD231PD    Y7, Y1, Y6
+	TESTQ          $0x00000001, AX
+	JZ             skip3607
+	VBROADCASTF128 200(R12), Y0
+	VBROADCASTF128 216(R12), Y1
+	VPERMILPD      $0x55, Y4, Y5
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y5, Y1, Y4
+	VPERMILPD      $0x55, Y6, Y7
+	VMULPD         Y0, Y6, Y6
+	VFMADD231PD    Y7, Y1, Y6
+
+skip3607:
+	TESTQ          $0x00000002, AX
+	JZ             skip3608
+	VBROADCASTF128 232(R12), Y0
+	MOVQ           R13, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y4
+	ADDQ           DX, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y6
+
+skip3608:
+	TESTQ          $0x00000004, AX
+	JZ             skip3609
+	VBROADCASTF128 248(R12), Y0
+	MOVQ           R13, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y4
+	ADDQ           DX, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y6
+
+skip3609:
+	MOVQ       R13, SI
+	VMASKMOVPD Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y6, Y3, (SI)
+	DECQ       72(R12)
+	JLE        last3610
+	MOVQ       80(R12), AX
+	ADDQ       AX, 8(R12)
+	MOVQ       88(R12), AX
+	ADDQ       AX, 32(R12)
+	MOVQ       96(R12), AX
+	ADDQ       AX, 48(R12)
+	JMP        tile3600
+
+last3610:
+	VZEROUPPER
+	RET
+
+body2:
+	// 6 rows, 1 vectors of 32 bytes
+tile3611:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	MOVQ    192(R12), R13
+	VMOVUPS (R13), Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	MOVQ    48(R12), R10
+	MOVQ    $0x00000003, R11
+	MOVQ    120(R12), R13
+	MOVQ    160(R12), R15
+	MOVQ    (R12), AX
+	TESTQ   AX, AX
+	JZ      done3616
+	SUBQ    $+48, AX
+	JGE     main3613
+
+early3612:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3612
+
+main3613:
+	TESTQ AX, AX
+	JZ    row3615
+
+run3614:
+steps3617:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop3618:
+	VMASKMOVPD   (DI), Y3, Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD 8(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VBROADCASTSD 8(SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y9
+	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop3618
+	CMPQ         152(R12), $0x00
+	JNE          same3619
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same3619
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same3619:
+	TESTQ AX, AX
+	JNZ   steps3617
+
+row3615:
+	TESTQ      R11, R11
+	JZ         done3616
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3614
+
+done3616:
+	MOVQ           R13, 120(R12)
+	MOVQ           R15, 160(R12)
+	MOVQ           184(R12), AX
+	MOVQ           48(R12), R13
+	MOVQ           56(R12), DX
+	VBROADCASTF128 264(R12), Y0
+	VBROADCASTF128 280(R12), Y1
+	VPERMILPD      $0x55, Y5, Y5
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y5, Y1, Y4
+	VPERMILPD      $0x55, Y7, Y7
+	VMULPD         Y0, Y6, Y6
+	VFMADD231PD    Y7, Y1, Y6
+	VPERMILPD      $0x55, Y9, Y9
+	VMULPD         Y0, Y8, Y8
+	VFMADD231PD    Y9, Y1, Y8
+	TESTQ          $0x00000001, AX
+	JZ             skip3620
+	VBROADCASTF128 200(R12), Y0
+	VBROADCASTF128 216(R12), Y1
+	VPERMILPD      $0x55, Y4, Y5
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y5, Y1, Y4
+	VPERMILPD      $0x55, Y6, Y7
+	VMULPD         Y0, Y6, Y6
+	VFMADD231PD    Y7, Y1, Y6
+	VPERMILPD      $0x55, Y8, Y9
+	VMULPD         Y0, Y8, Y8
+	VFMADD231PD    Y9, Y1, Y8
+
+skip3620:
+	TESTQ          $0x00000002, AX
+	JZ             skip3621
+	VBROADCASTF128 232(R12), Y0
+	MOVQ           R13, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y4
+	ADDQ           DX, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y6
+	ADDQ           DX, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y8
+
+skip3621:
+	TESTQ          $0x00000004, AX
+	JZ             skip3622
+	VBROADCASTF128 248(R12), Y0
+	MOVQ           R13, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y4
+	ADDQ           DX, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y6
+	ADDQ           DX, SI
+	VMASKMOVPD     (SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y8
+
+skip3622:
+	MOVQ       R13, SI
+	VMASKMOVPD Y4, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y6, Y3, (SI)
+	ADDQ       DX, SI
+	VMASKMOVPD Y8, Y3, (SI)
+	DECQ       72(R12)
+	JLE        last3623
+	MOVQ       80(R12), AX
+	ADDQ       AX, 8(R12)
+	MOVQ       88(R12), AX
+	ADDQ       AX, 32(R12)
+	MOVQ       96(R12), AX
+	ADDQ       AX, 48(R12)
+	JMP        tile3611
+
+last3623:
+	VZEROUPPER
+	RET
+
+body3:
+	// 2 rows, 2 vectors of 32 bytes
+tile3624:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	MOVQ    192(R12), R13
+	VMOVUPS (R13), Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    48(R12), R10
+	MOVQ    $0x00000001, R11
+	MOVQ    (R12), AX
+	TESTQ   AX, AX
+	JZ      done3629
+	SUBQ    $+16, AX
+	JGE     main3626
+
+early3625:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3625
+
+main3626:
+	TESTQ AX, AX
+	JZ    row3628
+
+run3627:
+	PCALIGN $0x20
+
+loop3630:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPD   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3630
+
+row3628:
+	TESTQ      R11, R11
+	JZ         done3629
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3627
+
+done3629:
+	MOVQ           184(R12), AX
+	MOVQ           48(R12), R13
+	MOVQ           56(R12), DX
+	VBROADCASTF128 264(R12), Y0
+	VBROADCASTF128 280(R12), Y1
+	VPERMILPD      $0x55, Y6, Y6
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y6, Y1, Y4
+	VPERMILPD      $0x55, Y7, Y7
+	VMULPD         Y0, Y5, Y5
+	VFMADD231PD    Y7, Y1, Y5
+	TESTQ          $0x00000001, AX
+	JZ             skip3631
+	VBROADCASTF128 200(R12), Y0
+	VBROADCASTF128 216(R12), Y1
+	VPERMILPD      $0x55, Y4, Y6
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y6, Y1, Y4
+	VPERMILPD      $0x55, Y5, Y7
+	VMULPD         Y0, Y5, Y5
+	VFMADD231PD    Y7, Y1, Y5
+
+skip3631:
+	TESTQ          $0x00000002, AX
+	JZ             skip3632
+	VBROADCASTF128 232(R12), Y0
+	MOVQ           R13, SI
+	VMOVUPS        (SI), Y1
+	VFMADD231PD    Y1, Y0, Y4
+	VMASKMOVPD     32(SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y5
+
+skip3632:
+	TESTQ          $0x00000004, AX
+	JZ             skip3633
+	VBROADCASTF128 248(R12), Y0
+	MOVQ           R13, SI
+	VMOVUPS        (SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y4
+	VMASKMOVPD     32(SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y5
+
+skip3633:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPD Y5, Y3, 32(SI)
+	DECQ       72(R12)
+	JLE        last3634
+	MOVQ       80(R12), AX
+	ADDQ       AX, 8(R12)
+	MOVQ       88(R12), AX
+	ADDQ       AX, 32(R12)
+	MOVQ       96(R12), AX
+	ADDQ       AX, 48(R12)
+	JMP        tile3624
+
+last3634:
+	VZEROUPPER
+	RET
+
+body4:
+	// 4 rows, 2 vectors of 32 bytes
+tile3635:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	MOVQ    192(R12), R13
+	VMOVUPS (R13), Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	MOVQ    48(R12), R10
+	MOVQ    $0x00000002, R11
+	MOVQ    (R12), AX
+	TESTQ   AX, AX
+	JZ      done3640
+	SUBQ    $+32, AX
+	JGE     main3637
+
+early3636:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3636
+
+main3637:
+	TESTQ AX, AX
+	JZ    row3639
+
+run3638:
+	PCALIGN $0x20
+
+loop3641:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPD   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 8(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3641
+
+row3639:
+	TESTQ      R11, R11
+	JZ         done3640
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3638
+
+done3640:
+	MOVQ           184(R12), AX
+	MOVQ           48(R12), R13
+	MOVQ           56(R12), DX
+	VBROADCASTF128 264(R12), Y0
+	VBROADCASTF128 280(R12), Y1
+	VPERMILPD      $0x55, Y6, Y6
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y6, Y1, Y4
+	VPERMILPD      $0x55, Y7, Y7
+	VMULPD         Y0, Y5, Y5
+	VFMADD231PD    Y7, Y1, Y5
+	VPERMILPD      $0x55, Y10, Y10
+	VMULPD         Y0, Y8, Y8
+	VFMADD231PD    Y10, Y1, Y8
+	VPERMILPD      $0x55, Y11, Y11
+	VMULPD         Y0, Y9, Y9
+	VFMADD231PD    Y11, Y1, Y9
+	TESTQ          $0x00000001, AX
+	JZ             skip3642
+	VBROADCASTF128 200(R12), Y0
+	VBROADCASTF128 216(R12), Y1
+	VPERMILPD      $0x55, Y4, Y6
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y6, Y1, Y4
+	VPERMILPD      $0x55, Y5, Y7
+	VMULPD         Y0, Y5, Y5
+	VFMADD231PD    Y7, Y1, Y5
+	VPERMILPD      $0x55, Y8, Y10
+	VMULPD         Y0, Y8, Y8
+	VFMADD231PD    Y10, Y1, Y8
+	VPERMILPD      $0x55, Y9, Y11
+	VMULPD         Y0, Y9, Y9
+	VFMADD231PD    Y11, Y1, Y9
+
+skip3642:
+	TESTQ          $0x00000002, AX
+	JZ             skip3643
+	VBROADCASTF128 232(R12), Y0
+	MOVQ           R13, SI
+	VMOVUPS        (SI), Y1
+	VFMADD231PD    Y1, Y0, Y4
+	VMASKMOVPD     32(SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y5
+	ADDQ           DX, SI
+	VMOVUPS        (SI), Y1
+	VFMADD231PD    Y1, Y0, Y8
+	VMASKMOVPD     32(SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y9
+
+skip3643:
+	TESTQ          $0x00000004, AX
+	JZ             skip3644
+	VBROADCASTF128 248(R12), Y0
+	MOVQ           R13, SI
+	VMOVUPS        (SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y4
+	VMASKMOVPD     32(SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y5
+	ADDQ           DX, SI
+	VMOVUPS        (SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y8
+	VMASKMOVPD     32(SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y9
+
+skip3644:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPD Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y8, (SI)
+	VMASKMOVPD Y9, Y3, 32(SI)
+	DECQ       72(R12)
+	JLE        last3645
+	MOVQ       80(R12), AX
+	ADDQ       AX, 8(R12)
+	MOVQ       88(R12), AX
+	ADDQ       AX, 32(R12)
+	MOVQ       96(R12), AX
+	ADDQ       AX, 48(R12)
+	JMP        tile3635
+
+last3645:
+	VZEROUPPER
+	RET
+
+body5:
+	// 6 rows, 2 vectors of 32 bytes
+tile3646:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	MOVQ    192(R12), R13
+	VMOVUPS (R13), Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	VXORPS  Y12, Y12, Y12
+	VXORPS  Y13, Y13, Y13
+	VXORPS  Y14, Y14, Y14
+	VXORPS  Y15, Y15, Y15
+	MOVQ    48(R12), R10
+	MOVQ    $0x00000003, R11
+	MOVQ    120(R12), R13
+	MOVQ    160(R12), R15
+	MOVQ    (R12), AX
+	TESTQ   AX, AX
+	JZ      done3651
+	SUBQ    $+48, AX
+	JGE     main3648
+
+early3647:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3647
+
+main3648:
+	TESTQ AX, AX
+	JZ    row3650
+
+run3649:
+steps3652:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop3653:
+	VMOVUPS      (DI), Y0
+	VMASKMOVPD   32(DI), Y3, Y1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 8(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD 8(SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop3653
+	CMPQ         152(R12), $0x00
+	JNE          same3654
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same3654
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same3654:
+	TESTQ AX, AX
+	JNZ   steps3652
+
+row3650:
+	TESTQ      R11, R11
+	JZ         done3651
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3649
+
+done3651:
+	MOVQ           R13, 120(R12)
+	MOVQ           R15, 160(R12)
+	MOVQ           184(R12), AX
+	MOVQ           48(R12), R13
+	MOVQ           56(R12), DX
+	VBROADCASTF128 264(R12), Y0
+	VBROADCASTF128 280(R12), Y1
+	VPERMILPD      $0x55, Y6, Y6
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y6, Y1, Y4
+	VPERMILPD      $0x55, Y7, Y7
+	VMULPD         Y0, Y5, Y5
+	VFMADD231PD    Y7, Y1, Y5
+	VPERMILPD      $0x55, Y10, Y10
+	VMULPD         Y0, Y8, Y8
+	VFMADD231PD    Y10, Y1, Y8
+	VPERMILPD      $0x55, Y11, Y11
+	VMULPD         Y0, Y9, Y9
+	VFMADD231PD    Y11, Y1, Y9
+	VPERMILPD      $0x55, Y14, Y14
+	VMULPD         Y0, Y12, Y12
+	VFMADD231PD    Y14, Y1, Y12
+	VPERMILPD      $0x55, Y15, Y15
+	VMULPD         Y0, Y13, Y13
+	VFMADD231PD    Y15, Y1, Y13
+	TESTQ          $0x00000001, AX
+	JZ             skip3655
+	VBROADCASTF128 200(R12), Y0
+	VBROADCASTF128 216(R12), Y1
+	VPERMILPD      $0x55, Y4, Y6
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y6, Y1, Y4
+	VPERMILPD      $0x55, Y5, Y7
+	VMULPD         Y0, Y5, Y5
+	VFMADD231PD    Y7, Y1, Y5
+	VPERMILPD      $0x55, Y8, Y10
+	VMULPD         Y0, Y8, Y8
+	VFMADD231PD    Y10, Y1, Y8
+	VPERMILPD      $0x55, Y9, Y11
+	VMULPD         Y0, Y9, Y9
+	VFMADD231PD    Y11, Y1, Y9
+	VPERMILPD      $0x55, Y12, Y14
+	VMULPD         Y0, Y12, Y12
+	VFMADD231PD    Y14, Y1, Y12
+	VPERMILPD      $0x55, Y13, Y15
+	VMULPD         Y0, Y13, Y13
+	VFMADD231PD    Y15, Y1, Y13
+
+skip3655:
+	TESTQ          $0x00000002, AX
+	JZ             skip3656
+	VBROADCASTF128 232(R12), Y0
+	MOVQ           R13, SI
+	VMOVUPS        (SI), Y1
+	VFMADD231PD    Y1, Y0, Y4
+	VMASKMOVPD     32(SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y5
+	ADDQ           DX, SI
+	VMOVUPS        (SI), Y1
+	VFMADD231PD    Y1, Y0, Y8
+	VMASKMOVPD     32(SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y9
+	ADDQ           DX, SI
+	VMOVUPS        (SI), Y1
+	VFMADD231PD    Y1, Y0, Y12
+	VMASKMOVPD     32(SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y13
+
+skip3656:
+	TESTQ          $0x00000004, AX
+	JZ             skip3657
+	VBROADCASTF128 248(R12), Y0
+	MOVQ           R13, SI
+	VMOVUPS        (SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y4
+	VMASKMOVPD     32(SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y5
+	ADDQ           DX, SI
+	VMOVUPS        (SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y8
+	VMASKMOVPD     32(SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y9
+	ADDQ           DX, SI
+	VMOVUPS        (SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y12
+	VMASKMOVPD     32(SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y13
+
+skip3657:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPD Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y8, (SI)
+	VMASKMOVPD Y9, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y12, (SI)
+	VMASKMOVPD Y13, Y3, 32(SI)
+	DECQ       72(R12)
+	JLE        last3658
+	MOVQ       80(R12), AX
+	ADDQ       AX, 8(R12)
+	MOVQ       88(R12), AX
+	ADDQ       AX, 32(R12)
+	MOVQ       96(R12), AX
+	ADDQ       AX, 48(R12)
+	JMP        tile3646
+
+last3658:
+	VZEROUPPER
+	RET
+
+body6:
+	// 6 rows, 2 vectors of 32 bytes
+tile3659:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	MOVQ    192(R12), R13
+	VMOVUPS (R13), Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	VXORPS  Y12, Y12, Y12
+	VXORPS  Y13, Y13, Y13
+	VXORPS  Y14, Y14, Y14
+	VXORPS  Y15, Y15, Y15
+	MOVQ    48(R12), R10
+	MOVQ    $0x00000003, R11
+	MOVQ    112(R12), R13
+	IMUL3Q  $0x18, BX, R15
+	MOVQ    (R12), AX
+	TESTQ   AX, AX
+	JZ      done3664
+	SUBQ    $+48, AX
+	JGE     main3661
+
+early3660:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3660
+
+main3661:
+	TESTQ AX, AX
+	JZ    row3663
+
+run3662:
+	PCALIGN $0x20
+
+loop3665:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VMOVUPS      Y0, (R13)
+	VMOVUPS      Y1, 32(R13)
+	PREFETCHT0   (DI)(R15*1)
+	ADDQ         $+64, R13
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 8(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD 8(SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3665
+
+row3663:
+	TESTQ      R11, R11
+	JZ         done3664
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3662
+
+done3664:
+	MOVQ           R13, 112(R12)
+	MOVQ           184(R12), AX
+	MOVQ           48(R12), R13
+	MOVQ           56(R12), DX
+	VBROADCASTF128 264(R12), Y0
+	VBROADCASTF128 280(R12), Y1
+	VPERMILPD      $0x55, Y6, Y6
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y6, Y1, Y4
+	VPERMILPD      $0x55, Y7, Y7
+	VMULPD         Y0, Y5, Y5
+	VFMADD231PD    Y7, Y1, Y5
+	VPERMILPD      $0x55, Y10, Y10
+	VMULPD         Y0, Y8, Y8
+	VFMADD231PD    Y10, Y1, Y8
+	VPERMILPD      $0x55, Y11, Y11
+	VMULPD         Y0, Y9, Y9
+	VFMADD231PD    Y11, Y1, Y9
+	VPERMILPD      $0x55, Y14, Y14
+	VMULPD         Y0, Y12, Y12
+	VFMADD231PD    Y14, Y1, Y12
+	VPERMILPD      $0x55, Y15, Y15
+	VMULPD         Y0, Y13, Y13
+	VFMADD231PD    Y15, Y1, Y13
+	TESTQ          $0x00000001, AX
+	JZ             skip3666
+	VBROADCASTF128 200(R12), Y0
+	VBROADCASTF128 216(R12), Y1
+	VPERMILPD      $0x55, Y4, Y6
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y6, Y1, Y4
+	VPERMILPD      $0x55, Y5, Y7
+	VMULPD         Y0, Y5, Y5
+	VFMADD231PD    Y7, Y1, Y5
+	VPERMILPD      $0x55, Y8, Y10
+	VMULPD         Y0, Y8, Y8
+	VFMADD231PD    Y10, Y1, Y8
+	VPERMILPD      $0x55, Y9, Y11
+	VMULPD         Y0, Y9, Y9
+	VFMADD231PD    Y11, Y1, Y9
+	VPERMILPD      $0x55, Y12, Y14
+	VMULPD         Y0, Y12, Y12
+	VFMADD231PD    Y14, Y1, Y12
+	VPERMILPD      $0x55, Y13, Y15
+	VMULPD         Y0, Y13, Y13
+	VFMADD231PD    Y15, Y1, Y13
+
+skip3666:
+	TESTQ          $0x00000002, AX
+	JZ             skip3667
+	VBROADCASTF128 232(R12), Y0
+	MOVQ           R13, SI
+	VMOVUPS        (SI), Y1
+	VFMADD231PD    Y1, Y0, Y4
+	VMASKMOVPD     32(SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y5
+	ADDQ           DX, SI
+	VMOVUPS        (SI), Y1
+	VFMADD231PD    Y1, Y0, Y8
+	VMASKMOVPD     32(SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y9
+	ADDQ           DX, SI
+	VMOVUPS        (SI), Y1
+	VFMADD231PD    Y1, Y0, Y12
+	VMASKMOVPD     32(SI), Y3, Y1
+	VFMADD231PD    Y1, Y0, Y13
+
+skip3667:
+	TESTQ          $0x00000004, AX
+	JZ             skip3668
+	VBROADCASTF128 248(R12), Y0
+	MOVQ           R13, SI
+	VMOVUPS        (SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y4
+	VMASKMOVPD     32(SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y5
+	ADDQ           DX, SI
+	VMOVUPS        (SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y8
+	VMASKMOVPD     32(SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y9
+	ADDQ           DX, SI
+	VMOVUPS        (SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y12
+	VMASKMOVPD     32(SI), Y3, Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y13
+
+skip3668:
+	MOVQ       R13, SI
+	VMOVUPS    Y4, (SI)
+	VMASKMOVPD Y5, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y8, (SI)
+	VMASKMOVPD Y9, Y3, 32(SI)
+	ADDQ       DX, SI
+	VMOVUPS    Y12, (SI)
+	VMASKMOVPD Y13, Y3, 32(SI)
+	DECQ       72(R12)
+	JLE        last3669
+	MOVQ       80(R12), AX
+	ADDQ       AX, 8(R12)
+	MOVQ       88(R12), AX
+	ADDQ       AX, 32(R12)
+	MOVQ       96(R12), AX
+	ADDQ       AX, 48(R12)
+	JMP        tile3659
+
+last3669:
+	VZEROUPPER
+	RET
+
+// func wholeF32AVX2(tile *uint64)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·wholeF32AVX2(SB), NOSPLIT, $0-8
+	MOVQ tile+0(FP), R12
+	MOVQ 168(R12), AX
+	CMPQ AX, $0x07
+	JGE  from3670
+	CMPQ AX, $0x03
+	JGE  from3671
+	CMPQ AX, $0x01
+	JGE  from3672
+	JMP  body0
+
+from3672:
+	CMPQ AX, $0x02
+	JGE  from3673
+	JMP  body1
+
+from3673:
+	JMP body2
+
+from3671:
+	CMPQ AX, $0x05
+	JGE  from3674
+	CMPQ AX, $0x04
+	JGE  from3675
+	JMP  body3
+
+from3675:
+	JMP body4
+
+from3674:
+	CMPQ AX, $0x06
+	JGE  from3676
+	JMP  body5
+
+from3676:
+	JMP body6
+
+from3670:
+	CMPQ AX, $0x0a
+	JGE  from3677
+	CMPQ AX, $0x08
+	JGE  from3678
+	JMP  body7
+
+from3678:
+	CMPQ AX, $0x09
+	JGE  from3679
+	JMP  body8
+
+from3679:
+	JMP body9
+
+from3677:
+	CMPQ AX, $0x0c
+	JGE  from3680
+	CMPQ AX, $0x0b
+	JGE  from3681
+	JMP  body10
+
+from3681:
+	JMP body11
+
+from3680:
+	CMPQ AX, $0x0d
+	JGE  from3682
+	JMP  body12
+
+from3682:
+	JMP body13
+
+body0:
+	// 1 rows, 1 vectors of 32 bytes
+tile3683:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000001, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3688
+	SUBQ   $+16, AX
+	JGE    main3685
+
+early3684:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3684
+
+main3685:
+	TESTQ AX, AX
+	JZ    row3687
+
+run3686:
+	PCALIGN $0x20
+
+loop3689:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3689
+
+row3687:
+	TESTQ      R11, R11
+	JZ         done3688
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3686
+
+done3688:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3690
+	VBROADCASTSS 200(R12), Y0
+	VMULPS       Y0, Y4, Y4
+
+skip3690:
+	TESTQ        $0x00000002, AX
+	JZ           skip3691
+	VBROADCASTSS 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+
+skip3691:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	DECQ    72(R12)
+	JLE     last3692
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3683
+
+last3692:
+	VZEROUPPER
+	RET
+
+body1:
+	// 2 rows, 1 vectors of 32 bytes
+tile3693:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000002, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3698
+	SUBQ   $+32, AX
+	JGE    main3695
+
+early3694:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3694
+
+main3695:
+	TESTQ AX, AX
+	JZ    row3697
+
+run3696:
+	PCALIGN $0x20
+
+loop3699:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3699
+
+row3697:
+	TESTQ      R11, R11
+	JZ         done3698
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3696
+
+done3698:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3700
+	VBROADCASTSS 200(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+
+skip3700:
+	TESTQ        $0x00000002, AX
+	JZ           skip3701
+	VBROADCASTSS 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y5
+
+skip3701:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, (SI)
+	DECQ    72(R12)
+	JLE     last3702
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3693
+
+last3702:
+	VZEROUPPER
+	RET
+
+body2:
+	// 3 rows, 1 vectors of 32 bytes
+tile3703:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3708
+	SUBQ   $+48, AX
+	JGE    main3705
+
+early3704:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3704
+
+main3705:
+	TESTQ AX, AX
+	JZ    row3707
+
+run3706:
+	PCALIGN $0x20
+
+loop3709:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3709
+
+row3707:
+	TESTQ      R11, R11
+	JZ         done3708
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3706
+
+done3708:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3710
+	VBROADCASTSS 200(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+
+skip3710:
+	TESTQ        $0x00000002, AX
+	JZ           skip3711
+	VBROADCASTSS 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y6
+
+skip3711:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	DECQ    72(R12)
+	JLE     last3712
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3703
+
+last3712:
+	VZEROUPPER
+	RET
+
+body3:
+	// 4 rows, 1 vectors of 32 bytes
+tile3713:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000004, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3718
+	SUBQ   $+64, AX
+	JGE    main3715
+
+early3714:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3714
+
+main3715:
+	TESTQ AX, AX
+	JZ    row3717
+
+run3716:
+	PCALIGN $0x20
+
+loop3719:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop3719
+
+row3717:
+	TESTQ      R11, R11
+	JZ         done3718
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3716
+
+done3718:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3720
+	VBROADCASTSS 200(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+
+skip3720:
+	TESTQ        $0x00000002, AX
+	JZ           skip3721
+	VBROADCASTSS 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y7
+
+skip3721:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, (SI)
+	DECQ    72(R12)
+	JLE     last3722
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3713
+
+last3722:
+	VZEROUPPER
+	RET
+
+body4:
+	// 5 rows, 1 vectors of 32 bytes
+tile3723:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000005, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3728
+	SUBQ   $+80, AX
+	JGE    main3725
+
+early3724:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3724
+
+main3725:
+	TESTQ AX, AX
+	JZ    row3727
+
+run3726:
+	PCALIGN $0x20
+
+loop3729:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop3729
+
+row3727:
+	TESTQ      R11, R11
+	JZ         done3728
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3726
+
+done3728:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3730
+	VBROADCASTSS 200(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+
+skip3730:
+	TESTQ        $0x00000002, AX
+	JZ           skip3731
+	VBROADCASTSS 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y8
+
+skip3731:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	DECQ    72(R12)
+	JLE     last3732
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3723
+
+last3732:
+	VZEROUPPER
+	RET
+
+body5:
+	// 6 rows, 1 vectors of 32 bytes
+tile3733:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000006, R11
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3738
+	SUBQ   $+96, AX
+	JGE    main3735
+
+early3734:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3734
+
+main3735:
+	TESTQ AX, AX
+	JZ    row3737
+
+run3736:
+steps3739:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop3740:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y9
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop3740
+	CMPQ         152(R12), $0x00
+	JNE          same3741
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same3741
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same3741:
+	TESTQ AX, AX
+	JNZ   steps3739
+
+row3737:
+	TESTQ      R11, R11
+	JZ         done3738
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3736
+
+done3738:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3742
+	VBROADCASTSS 200(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+
+skip3742:
+	TESTQ        $0x00000002, AX
+	JZ           skip3743
+	VBROADCASTSS 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y9
+
+skip3743:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, (SI)
+	DECQ    72(R12)
+	JLE     last3744
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3733
+
+last3744:
+	VZEROUPPER
+	RET
+
+body6:
+	// 1 rows, 2 vectors of 32 bytes
+tile3745:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000001, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3750
+	SUBQ   $+16, AX
+	JGE    main3747
+
+early3746:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3746
+
+main3747:
+	TESTQ AX, AX
+	JZ    row3749
+
+run3748:
+	PCALIGN $0x20
+
+loop3751:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3751
+
+row3749:
+	TESTQ      R11, R11
+	JZ         done3750
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3748
+
+done3750:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3752
+	VBROADCASTSS 200(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+
+skip3752:
+	TESTQ        $0x00000002, AX
+	JZ           skip3753
+	VBROADCASTSS 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y5
+
+skip3753:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	DECQ    72(R12)
+	JLE     last3754
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3745
+
+last3754:
+	VZEROUPPER
+	RET
+
+body7:
+	// 2 rows, 2 vectors of 32 bytes
+tile3755:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000002, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3760
+	SUBQ   $+32, AX
+	JGE    main3757
+
+early3756:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3756
+
+main3757:
+	TESTQ AX, AX
+	JZ    row3759
+
+run3758:
+	PCALIGN $0x20
+
+loop3761:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3761
+
+row3759:
+	TESTQ      R11, R11
+	JZ         done3760
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3758
+
+done3760:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3762
+	VBROADCASTSS 200(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+
+skip3762:
+	TESTQ        $0x00000002, AX
+	JZ           skip3763
+	VBROADCASTSS 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y6
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y7
+
+skip3763:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	DECQ    72(R12)
+	JLE     last3764
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3755
+
+last3764:
+	VZEROUPPER
+	RET
+
+body8:
+	// 3 rows, 2 vectors of 32 bytes
+tile3765:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3770
+	SUBQ   $+48, AX
+	JGE    main3767
+
+early3766:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3766
+
+main3767:
+	TESTQ AX, AX
+	JZ    row3769
+
+run3768:
+	PCALIGN $0x20
+
+loop3771:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3771
+
+row3769:
+	TESTQ      R11, R11
+	JZ         done3770
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3768
+
+done3770:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3772
+	VBROADCASTSS 200(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+
+skip3772:
+	TESTQ        $0x00000002, AX
+	JZ           skip3773
+	VBROADCASTSS 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y6
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y9
+
+skip3773:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	DECQ    72(R12)
+	JLE     last3774
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3765
+
+last3774:
+	VZEROUPPER
+	RET
+
+body9:
+	// 4 rows, 2 vectors of 32 bytes
+tile3775:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000004, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3780
+	SUBQ   $+64, AX
+	JGE    main3777
+
+early3776:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3776
+
+main3777:
+	TESTQ AX, AX
+	JZ    row3779
+
+run3778:
+	PCALIGN $0x20
+
+loop3781:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop3781
+
+row3779:
+	TESTQ      R11, R11
+	JZ         done3780
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3778
+
+done3780:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3782
+	VBROADCASTSS 200(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+
+skip3782:
+	TESTQ        $0x00000002, AX
+	JZ           skip3783
+	VBROADCASTSS 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y6
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y10
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y11
+
+skip3783:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, (SI)
+	VMOVUPS Y11, 32(SI)
+	DECQ    72(R12)
+	JLE     last3784
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3775
+
+last3784:
+	VZEROUPPER
+	RET
+
+body10:
+	// 5 rows, 2 vectors of 32 bytes
+tile3785:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000005, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3790
+	SUBQ   $+80, AX
+	JGE    main3787
+
+early3786:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3786
+
+main3787:
+	TESTQ AX, AX
+	JZ    row3789
+
+run3788:
+	PCALIGN $0x20
+
+loop3791:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop3791
+
+row3789:
+	TESTQ      R11, R11
+	JZ         done3790
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3788
+
+done3790:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3792
+	VBROADCASTSS 200(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMULPS       Y0, Y12, Y12
+	VMULPS       Y0, Y13, Y13
+
+skip3792:
+	TESTQ        $0x00000002, AX
+	JZ           skip3793
+	VBROADCASTSS 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y6
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y10
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y12
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y13
+
+skip3793:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, (SI)
+	VMOVUPS Y11, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, (SI)
+	VMOVUPS Y13, 32(SI)
+	DECQ    72(R12)
+	JLE     last3794
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3785
+
+last3794:
+	VZEROUPPER
+	RET
+
+body11:
+	// 6 rows, 2 vectors of 32 bytes
+tile3795:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000006, R11
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3800
+	SUBQ   $+96, AX
+	JGE    main3797
+
+early3796:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3796
+
+main3797:
+	TESTQ AX, AX
+	JZ    row3799
+
+run3798:
+steps3801:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop3802:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS (R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop3802
+	CMPQ         152(R12), $0x00
+	JNE          same3803
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same3803
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same3803:
+	TESTQ AX, AX
+	JNZ   steps3801
+
+row3799:
+	TESTQ      R11, R11
+	JZ         done3800
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3798
+
+done3800:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3804
+	VBROADCASTSS 200(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMULPS       Y0, Y12, Y12
+	VMULPS       Y0, Y13, Y13
+	VMULPS       Y0, Y14, Y14
+	VMULPS       Y0, Y15, Y15
+
+skip3804:
+	TESTQ        $0x00000002, AX
+	JZ           skip3805
+	VBROADCASTSS 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y6
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y10
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y12
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y14
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y15
+
+skip3805:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, (SI)
+	VMOVUPS Y11, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, (SI)
+	VMOVUPS Y13, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, (SI)
+	VMOVUPS Y15, 32(SI)
+	DECQ    72(R12)
+	JLE     last3806
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3795
+
+last3806:
+	VZEROUPPER
+	RET
+
+body12:
+	// 6 rows, 2 vectors of 32 bytes
+tile3807:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000006, R11
+	LEAQ   (BX)(BX*2), R9
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3812
+	SUBQ   $+96, AX
+	JGE    main3809
+
+early3808:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3808
+
+main3809:
+	TESTQ AX, AX
+	JZ    row3811
+
+run3810:
+	MOVQ AX, R14
+	ANDQ $0x03, R14
+	JZ   many3814
+
+single3813:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS (R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	ADDQ         BX, DI
+	ADDQ         $+4, SI
+	ADDQ         $+4, R8
+	DECQ         R14
+	JNZ          single3813
+
+many3814:
+	SHRQ $0x02, AX
+	JZ   end3815
+
+steps3816:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop3817:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS (R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	VMOVUPS      (DI)(BX*1), Y0
+	VMOVUPS      32(DI)(BX*1), Y1
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS 4(SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 4(R8), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS 4(R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 4(R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	VMOVUPS      (DI)(BX*2), Y0
+	VMOVUPS      32(DI)(BX*2), Y1
+	VBROADCASTSS 8(SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 8(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS 8(SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 8(R8), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS 8(R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 8(R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	VMOVUPS      (DI)(R9*1), Y0
+	VMOVUPS      32(DI)(R9*1), Y1
+	VBROADCASTSS 12(SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 12(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS 12(SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(R8), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS 12(R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 12(R8)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	LEAQ         (DI)(BX*4), DI
+	ADDQ         $+16, SI
+	ADDQ         $+16, R8
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop3817
+	CMPQ         152(R12), $0x00
+	JNE          same3818
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same3818
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same3818:
+	TESTQ AX, AX
+	JNZ   steps3816
+
+end3815:
+row3811:
+	TESTQ      R11, R11
+	JZ         done3812
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3810
+
+done3812:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3819
+	VBROADCASTSS 200(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMULPS       Y0, Y12, Y12
+	VMULPS       Y0, Y13, Y13
+	VMULPS       Y0, Y14, Y14
+	VMULPS       Y0, Y15, Y15
+
+skip3819:
+	TESTQ        $0x00000002, AX
+	JZ           skip3820
+	VBROADCASTSS 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y6
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y10
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y12
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y14
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y15
+
+skip3820:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, (SI)
+	VMOVUPS Y11, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, (SI)
+	VMOVUPS Y13, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, (SI)
+	VMOVUPS Y15, 32(SI)
+	DECQ    72(R12)
+	JLE     last3821
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3807
+
+last3821:
+	VZEROUPPER
+	RET
+
+body13:
+	// 6 rows, 2 vectors of 32 bytes
+tile3822:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000006, R11
+	LEAQ   (BX)(BX*2), R9
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3827
+	SUBQ   $+96, AX
+	JGE    main3824
+
+early3823:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3823
+
+main3824:
+	TESTQ AX, AX
+	JZ    row3826
+
+run3825:
+	MOVQ AX, R14
+	ANDQ $0x03, R14
+	JZ   many3829
+
+single3828:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS 8(SI), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(SI), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS 16(SI), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 20(SI), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	ADDQ         BX, DI
+	ADDQ         $+24, SI
+	DECQ         R14
+	JNZ          single3828
+
+many3829:
+	SHRQ $0x02, AX
+	JZ   end3830
+
+steps3831:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop3832:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS 8(SI), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(SI), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS 16(SI), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 20(SI), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	VMOVUPS      (DI)(BX*1), Y0
+	VMOVUPS      32(DI)(BX*1), Y1
+	VBROADCASTSS 24(SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 28(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS 32(SI), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 36(SI), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS 40(SI), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 44(SI), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	VMOVUPS      (DI)(BX*2), Y0
+	VMOVUPS      32(DI)(BX*2), Y1
+	VBROADCASTSS 48(SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 52(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS 56(SI), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 60(SI), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS 64(SI), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 68(SI), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	VMOVUPS      (DI)(R9*1), Y0
+	VMOVUPS      32(DI)(R9*1), Y1
+	VBROADCASTSS 72(SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 76(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS 80(SI), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 84(SI), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS 88(SI), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 92(SI), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	LEAQ         (DI)(BX*4), DI
+	ADDQ         $+96, SI
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop3832
+	CMPQ         152(R12), $0x00
+	JNE          same3833
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same3833
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same3833:
+	TESTQ AX, AX
+	JNZ   steps3831
+
+end3830:
+row3826:
+	TESTQ      R11, R11
+	JZ         done3827
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3825
+
+done3827:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3834
+	VBROADCASTSS 200(R12), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMULPS       Y0, Y12, Y12
+	VMULPS       Y0, Y13, Y13
+	VMULPS       Y0, Y14, Y14
+	VMULPS       Y0, Y15, Y15
+
+skip3834:
+	TESTQ        $0x00000002, AX
+	JZ           skip3835
+	VBROADCASTSS 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y6
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y10
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y12
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y14
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y15
+
+skip3835:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, (SI)
+	VMOVUPS Y11, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, (SI)
+	VMOVUPS Y13, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, (SI)
+	VMOVUPS Y15, 32(SI)
+	DECQ    72(R12)
+	JLE     last3836
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3822
+
+last3836:
+	VZEROUPPER
+	RET
+
+// func wholeF64AVX2(tile *uint64)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·wholeF64AVX2(SB), NOSPLIT, $0-8
+	MOVQ tile+0(FP), R12
+	MOVQ 168(R12), AX
+	CMPQ AX, $0x07
+	JGE  from3837
 	CMPQ AX, $0x03
 	JGE  from3838
 	CMPQ AX, $0x01
@@ -51313,42 +54582,3732 @@ from3841:
 from3843:
 	JMP body6
 
-body0:
-	// 2 rows, 1 vectors of 32 bytes
-tile3844:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	MOVQ    192(R12), R13
-	VMOVUPS (R13), Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	MOVQ    48(R12), R10
-	MOVQ    $0x00000001, R11
-	MOVQ    (R12), AX
-	TESTQ   AX, AX
-	JZ      done3849
-	SUBQ    $+16, AX
-	JGE     main3846
+from3837:
+	CMPQ AX, $0x0a
+	JGE  from3844
+	CMPQ AX, $0x08
+	JGE  from3845
+	JMP  body7
 
-early3845:
+from3845:
+	CMPQ AX, $0x09
+	JGE  from3846
+	JMP  body8
+
+from3846:
+	JMP body9
+
+from3844:
+	CMPQ AX, $0x0c
+	JGE  from3847
+	CMPQ AX, $0x0b
+	JGE  from3848
+	JMP  body10
+
+from3848:
+	JMP body11
+
+from3847:
+	CMPQ AX, $0x0d
+	JGE  from3849
+	JMP  body12
+
+from3849:
+	JMP body13
+
+body0:
+	// 1 rows, 1 vectors of 32 bytes
+tile3850:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000001, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3855
+	SUBQ   $+16, AX
+	JGE    main3852
+
+early3851:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3845
+	JL         early3851
 
-main3846:
+main3852:
 	TESTQ AX, AX
-	JZ    row3848
+	JZ    row3854
 
-run3847:
+run3853:
 	PCALIGN $0x20
 
-loop3851:
-	VMASKMOVPD   (DI), Y3, Y0
+loop3856:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3856
+
+row3854:
+	TESTQ      R11, R11
+	JZ         done3855
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3853
+
+done3855:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3857
+	VBROADCASTSD 200(R12), Y0
+	VMULPD       Y0, Y4, Y4
+
+skip3857:
+	TESTQ        $0x00000002, AX
+	JZ           skip3858
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y4
+
+skip3858:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	DECQ    72(R12)
+	JLE     last3859
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3850
+
+last3859:
+	VZEROUPPER
+	RET
+
+body1:
+	// 2 rows, 1 vectors of 32 bytes
+tile3860:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000002, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3865
+	SUBQ   $+32, AX
+	JGE    main3862
+
+early3861:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3861
+
+main3862:
+	TESTQ AX, AX
+	JZ    row3864
+
+run3863:
+	PCALIGN $0x20
+
+loop3866:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3866
+
+row3864:
+	TESTQ      R11, R11
+	JZ         done3865
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3863
+
+done3865:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3867
+	VBROADCASTSD 200(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+
+skip3867:
+	TESTQ        $0x00000002, AX
+	JZ           skip3868
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y5
+
+skip3868:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, (SI)
+	DECQ    72(R12)
+	JLE     last3869
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3860
+
+last3869:
+	VZEROUPPER
+	RET
+
+body2:
+	// 3 rows, 1 vectors of 32 bytes
+tile3870:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3875
+	SUBQ   $+48, AX
+	JGE    main3872
+
+early3871:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3871
+
+main3872:
+	TESTQ AX, AX
+	JZ    row3874
+
+run3873:
+	PCALIGN $0x20
+
+loop3876:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3876
+
+row3874:
+	TESTQ      R11, R11
+	JZ         done3875
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3873
+
+done3875:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3877
+	VBROADCASTSD 200(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+
+skip3877:
+	TESTQ        $0x00000002, AX
+	JZ           skip3878
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y6
+
+skip3878:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	DECQ    72(R12)
+	JLE     last3879
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3870
+
+last3879:
+	VZEROUPPER
+	RET
+
+body3:
+	// 4 rows, 1 vectors of 32 bytes
+tile3880:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000004, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3885
+	SUBQ   $+64, AX
+	JGE    main3882
+
+early3881:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3881
+
+main3882:
+	TESTQ AX, AX
+	JZ    row3884
+
+run3883:
+	PCALIGN $0x20
+
+loop3886:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop3886
+
+row3884:
+	TESTQ      R11, R11
+	JZ         done3885
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3883
+
+done3885:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3887
+	VBROADCASTSD 200(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+
+skip3887:
+	TESTQ        $0x00000002, AX
+	JZ           skip3888
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y7
+
+skip3888:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, (SI)
+	DECQ    72(R12)
+	JLE     last3889
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3880
+
+last3889:
+	VZEROUPPER
+	RET
+
+body4:
+	// 5 rows, 1 vectors of 32 bytes
+tile3890:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000005, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3895
+	SUBQ   $+80, AX
+	JGE    main3892
+
+early3891:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3891
+
+main3892:
+	TESTQ AX, AX
+	JZ    row3894
+
+run3893:
+	PCALIGN $0x20
+
+loop3896:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop3896
+
+row3894:
+	TESTQ      R11, R11
+	JZ         done3895
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3893
+
+done3895:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3897
+	VBROADCASTSD 200(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+
+skip3897:
+	TESTQ        $0x00000002, AX
+	JZ           skip3898
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y8
+
+skip3898:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	DECQ    72(R12)
+	JLE     last3899
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3890
+
+last3899:
+	VZEROUPPER
+	RET
+
+body5:
+	// 6 rows, 1 vectors of 32 bytes
+tile3900:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000006, R11
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3905
+	SUBQ   $+96, AX
+	JGE    main3902
+
+early3901:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3901
+
+main3902:
+	TESTQ AX, AX
+	JZ    row3904
+
+run3903:
+steps3906:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop3907:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y5
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y7
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VBROADCASTSD (R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y9
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop3907
+	CMPQ         152(R12), $0x00
+	JNE          same3908
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same3908
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same3908:
+	TESTQ AX, AX
+	JNZ   steps3906
+
+row3904:
+	TESTQ      R11, R11
+	JZ         done3905
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3903
+
+done3905:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3909
+	VBROADCASTSD 200(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+
+skip3909:
+	TESTQ        $0x00000002, AX
+	JZ           skip3910
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y8
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y9
+
+skip3910:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, (SI)
+	DECQ    72(R12)
+	JLE     last3911
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3900
+
+last3911:
+	VZEROUPPER
+	RET
+
+body6:
+	// 1 rows, 2 vectors of 32 bytes
+tile3912:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000001, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3917
+	SUBQ   $+16, AX
+	JGE    main3914
+
+early3913:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3913
+
+main3914:
+	TESTQ AX, AX
+	JZ    row3916
+
+run3915:
+	PCALIGN $0x20
+
+loop3918:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3918
+
+row3916:
+	TESTQ      R11, R11
+	JZ         done3917
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3915
+
+done3917:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3919
+	VBROADCASTSD 200(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+
+skip3919:
+	TESTQ        $0x00000002, AX
+	JZ           skip3920
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y5
+
+skip3920:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	DECQ    72(R12)
+	JLE     last3921
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3912
+
+last3921:
+	VZEROUPPER
+	RET
+
+body7:
+	// 2 rows, 2 vectors of 32 bytes
+tile3922:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000002, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3927
+	SUBQ   $+32, AX
+	JGE    main3924
+
+early3923:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3923
+
+main3924:
+	TESTQ AX, AX
+	JZ    row3926
+
+run3925:
+	PCALIGN $0x20
+
+loop3928:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3928
+
+row3926:
+	TESTQ      R11, R11
+	JZ         done3927
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3925
+
+done3927:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3929
+	VBROADCASTSD 200(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+
+skip3929:
+	TESTQ        $0x00000002, AX
+	JZ           skip3930
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y6
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y7
+
+skip3930:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	DECQ    72(R12)
+	JLE     last3931
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3922
+
+last3931:
+	VZEROUPPER
+	RET
+
+body8:
+	// 3 rows, 2 vectors of 32 bytes
+tile3932:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3937
+	SUBQ   $+48, AX
+	JGE    main3934
+
+early3933:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3933
+
+main3934:
+	TESTQ AX, AX
+	JZ    row3936
+
+run3935:
+	PCALIGN $0x20
+
+loop3938:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop3938
+
+row3936:
+	TESTQ      R11, R11
+	JZ         done3937
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3935
+
+done3937:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3939
+	VBROADCASTSD 200(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+
+skip3939:
+	TESTQ        $0x00000002, AX
+	JZ           skip3940
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y6
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y8
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y9
+
+skip3940:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	DECQ    72(R12)
+	JLE     last3941
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3932
+
+last3941:
+	VZEROUPPER
+	RET
+
+body9:
+	// 4 rows, 2 vectors of 32 bytes
+tile3942:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000004, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3947
+	SUBQ   $+64, AX
+	JGE    main3944
+
+early3943:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3943
+
+main3944:
+	TESTQ AX, AX
+	JZ    row3946
+
+run3945:
+	PCALIGN $0x20
+
+loop3948:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop3948
+
+row3946:
+	TESTQ      R11, R11
+	JZ         done3947
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3945
+
+done3947:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3949
+	VBROADCASTSD 200(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+	VMULPD       Y0, Y10, Y10
+	VMULPD       Y0, Y11, Y11
+
+skip3949:
+	TESTQ        $0x00000002, AX
+	JZ           skip3950
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y6
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y8
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y10
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y11
+
+skip3950:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, (SI)
+	VMOVUPS Y11, 32(SI)
+	DECQ    72(R12)
+	JLE     last3951
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3942
+
+last3951:
+	VZEROUPPER
+	RET
+
+body10:
+	// 5 rows, 2 vectors of 32 bytes
+tile3952:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000005, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3957
+	SUBQ   $+80, AX
+	JGE    main3954
+
+early3953:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3953
+
+main3954:
+	TESTQ AX, AX
+	JZ    row3956
+
+run3955:
+	PCALIGN $0x20
+
+loop3958:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop3958
+
+row3956:
+	TESTQ      R11, R11
+	JZ         done3957
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3955
+
+done3957:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3959
+	VBROADCASTSD 200(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+	VMULPD       Y0, Y10, Y10
+	VMULPD       Y0, Y11, Y11
+	VMULPD       Y0, Y12, Y12
+	VMULPD       Y0, Y13, Y13
+
+skip3959:
+	TESTQ        $0x00000002, AX
+	JZ           skip3960
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y6
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y8
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y10
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y12
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y13
+
+skip3960:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, (SI)
+	VMOVUPS Y11, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, (SI)
+	VMOVUPS Y13, 32(SI)
+	DECQ    72(R12)
+	JLE     last3961
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3952
+
+last3961:
+	VZEROUPPER
+	RET
+
+body11:
+	// 6 rows, 2 vectors of 32 bytes
+tile3962:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000006, R11
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3967
+	SUBQ   $+96, AX
+	JGE    main3964
+
+early3963:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3963
+
+main3964:
+	TESTQ AX, AX
+	JZ    row3966
+
+run3965:
+steps3968:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop3969:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD (R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop3969
+	CMPQ         152(R12), $0x00
+	JNE          same3970
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same3970
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same3970:
+	TESTQ AX, AX
+	JNZ   steps3968
+
+row3966:
+	TESTQ      R11, R11
+	JZ         done3967
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3965
+
+done3967:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3971
+	VBROADCASTSD 200(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+	VMULPD       Y0, Y10, Y10
+	VMULPD       Y0, Y11, Y11
+	VMULPD       Y0, Y12, Y12
+	VMULPD       Y0, Y13, Y13
+	VMULPD       Y0, Y14, Y14
+	VMULPD       Y0, Y15, Y15
+
+skip3971:
+	TESTQ        $0x00000002, AX
+	JZ           skip3972
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y6
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y8
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y10
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y12
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y14
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y15
+
+skip3972:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, (SI)
+	VMOVUPS Y11, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, (SI)
+	VMOVUPS Y13, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, (SI)
+	VMOVUPS Y15, 32(SI)
+	DECQ    72(R12)
+	JLE     last3973
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3962
+
+last3973:
+	VZEROUPPER
+	RET
+
+body12:
+	// 6 rows, 2 vectors of 32 bytes
+tile3974:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000006, R11
+	LEAQ   (BX)(BX*2), R9
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3979
+	SUBQ   $+96, AX
+	JGE    main3976
+
+early3975:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3975
+
+main3976:
+	TESTQ AX, AX
+	JZ    row3978
+
+run3977:
+	MOVQ AX, R14
+	ANDQ $0x03, R14
+	JZ   many3981
+
+single3980:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD (R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	ADDQ         BX, DI
+	ADDQ         $+8, SI
+	ADDQ         $+8, R8
+	DECQ         R14
+	JNZ          single3980
+
+many3981:
+	SHRQ $0x02, AX
+	JZ   end3982
+
+steps3983:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop3984:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD (R8), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD (R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD (R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	VMOVUPS      (DI)(BX*1), Y0
+	VMOVUPS      32(DI)(BX*1), Y1
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 8(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD 8(SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 8(R8), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD 8(R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD 8(R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	VMOVUPS      (DI)(BX*2), Y0
+	VMOVUPS      32(DI)(BX*2), Y1
+	VBROADCASTSD 16(SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 16(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD 16(SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 16(R8), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD 16(R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD 16(R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	VMOVUPS      (DI)(R9*1), Y0
+	VMOVUPS      32(DI)(R9*1), Y1
+	VBROADCASTSD 24(SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 24(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD 24(SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 24(R8), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD 24(R8)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD 24(R8)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	LEAQ         (DI)(BX*4), DI
+	ADDQ         $+32, SI
+	ADDQ         $+32, R8
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop3984
+	CMPQ         152(R12), $0x00
+	JNE          same3985
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same3985
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same3985:
+	TESTQ AX, AX
+	JNZ   steps3983
+
+end3982:
+row3978:
+	TESTQ      R11, R11
+	JZ         done3979
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3977
+
+done3979:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip3986
+	VBROADCASTSD 200(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+	VMULPD       Y0, Y10, Y10
+	VMULPD       Y0, Y11, Y11
+	VMULPD       Y0, Y12, Y12
+	VMULPD       Y0, Y13, Y13
+	VMULPD       Y0, Y14, Y14
+	VMULPD       Y0, Y15, Y15
+
+skip3986:
+	TESTQ        $0x00000002, AX
+	JZ           skip3987
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y6
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y8
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y10
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y12
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y14
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y15
+
+skip3987:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, (SI)
+	VMOVUPS Y11, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, (SI)
+	VMOVUPS Y13, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, (SI)
+	VMOVUPS Y15, 32(SI)
+	DECQ    72(R12)
+	JLE     last3988
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3974
+
+last3988:
+	VZEROUPPER
+	RET
+
+body13:
+	// 6 rows, 2 vectors of 32 bytes
+tile3989:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	LEAQ   (SI)(DX*2), R8
+	ADDQ   DX, R8
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000006, R11
+	LEAQ   (BX)(BX*2), R9
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done3994
+	SUBQ   $+96, AX
+	JGE    main3991
+
+early3990:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early3990
+
+main3991:
+	TESTQ AX, AX
+	JZ    row3993
+
+run3992:
+	MOVQ AX, R14
+	ANDQ $0x03, R14
+	JZ   many3996
+
+single3995:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD 16(SI), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 24(SI), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD 32(SI), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD 40(SI), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	ADDQ         BX, DI
+	ADDQ         $+48, SI
+	DECQ         R14
+	JNZ          single3995
+
+many3996:
+	SHRQ $0x02, AX
+	JZ   end3997
+
+steps3998:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop3999:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD 16(SI), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 24(SI), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD 32(SI), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD 40(SI), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	VMOVUPS      (DI)(BX*1), Y0
+	VMOVUPS      32(DI)(BX*1), Y1
+	VBROADCASTSD 48(SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 56(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD 64(SI), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 72(SI), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD 80(SI), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD 88(SI), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	VMOVUPS      (DI)(BX*2), Y0
+	VMOVUPS      32(DI)(BX*2), Y1
+	VBROADCASTSD 96(SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 104(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD 112(SI), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 120(SI), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD 128(SI), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD 136(SI), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	VMOVUPS      (DI)(R9*1), Y0
+	VMOVUPS      32(DI)(R9*1), Y1
+	VBROADCASTSD 144(SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 152(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD 160(SI), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 168(SI), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD 176(SI), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD 184(SI), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	LEAQ         (DI)(BX*4), DI
+	ADDQ         $+192, SI
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop3999
+	CMPQ         152(R12), $0x00
+	JNE          same4000
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same4000
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same4000:
+	TESTQ AX, AX
+	JNZ   steps3998
+
+end3997:
+row3993:
+	TESTQ      R11, R11
+	JZ         done3994
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run3992
+
+done3994:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip4001
+	VBROADCASTSD 200(R12), Y0
+	VMULPD       Y0, Y4, Y4
+	VMULPD       Y0, Y5, Y5
+	VMULPD       Y0, Y6, Y6
+	VMULPD       Y0, Y7, Y7
+	VMULPD       Y0, Y8, Y8
+	VMULPD       Y0, Y9, Y9
+	VMULPD       Y0, Y10, Y10
+	VMULPD       Y0, Y11, Y11
+	VMULPD       Y0, Y12, Y12
+	VMULPD       Y0, Y13, Y13
+	VMULPD       Y0, Y14, Y14
+	VMULPD       Y0, Y15, Y15
+
+skip4001:
+	TESTQ        $0x00000002, AX
+	JZ           skip4002
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y6
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y8
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y10
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y12
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PD  Y1, Y0, Y14
+	VMOVUPS      32(SI), Y1
+	VFMADD231PD  Y1, Y0, Y15
+
+skip4002:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, (SI)
+	VMOVUPS Y11, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, (SI)
+	VMOVUPS Y13, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, (SI)
+	VMOVUPS Y15, 32(SI)
+	DECQ    72(R12)
+	JLE     last4003
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile3989
+
+last4003:
+	VZEROUPPER
+	RET
+
+// func wholeC64AVX2(tile *uint64)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·wholeC64AVX2(SB), NOSPLIT, $0-8
+	MOVQ tile+0(FP), R12
+	MOVQ 168(R12), AX
+	CMPQ AX, $0x04
+	JGE  from4004
+	CMPQ AX, $0x02
+	JGE  from4005
+	CMPQ AX, $0x01
+	JGE  from4006
+	JMP  body0
+
+from4006:
+	JMP body1
+
+from4005:
+	CMPQ AX, $0x03
+	JGE  from4007
+	JMP  body2
+
+from4007:
+	JMP body3
+
+from4004:
+	CMPQ AX, $0x06
+	JGE  from4008
+	CMPQ AX, $0x05
+	JGE  from4009
+	JMP  body4
+
+from4009:
+	JMP body5
+
+from4008:
+	CMPQ AX, $0x07
+	JGE  from4010
+	JMP  body6
+
+from4010:
+	JMP body7
+
+body0:
+	// 2 rows, 1 vectors of 32 bytes
+tile4011:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000001, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done4016
+	SUBQ   $+16, AX
+	JGE    main4013
+
+early4012:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4012
+
+main4013:
+	TESTQ AX, AX
+	JZ    row4015
+
+run4014:
+	PCALIGN $0x20
+
+loop4017:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop4017
+
+row4015:
+	TESTQ      R11, R11
+	JZ         done4016
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4014
+
+done4016:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 264(R12), Y0
+	VBROADCASTSD 280(R12), Y1
+	VPERMILPS    $0xb1, Y5, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	TESTQ        $0x00000001, AX
+	JZ           skip4018
+	VBROADCASTSD 200(R12), Y0
+	VBROADCASTSD 216(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+
+skip4018:
+	TESTQ        $0x00000002, AX
+	JZ           skip4019
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+
+skip4019:
+	TESTQ        $0x00000004, AX
+	JZ           skip4020
+	VBROADCASTSD 248(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+
+skip4020:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	DECQ    72(R12)
+	JLE     last4021
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile4011
+
+last4021:
+	VZEROUPPER
+	RET
+
+body1:
+	// 4 rows, 1 vectors of 32 bytes
+tile4022:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000002, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done4027
+	SUBQ   $+32, AX
+	JGE    main4024
+
+early4023:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4023
+
+main4024:
+	TESTQ AX, AX
+	JZ    row4026
+
+run4025:
+	PCALIGN $0x20
+
+loop4028:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 4(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop4028
+
+row4026:
+	TESTQ      R11, R11
+	JZ         done4027
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4025
+
+done4027:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 264(R12), Y0
+	VBROADCASTSD 280(R12), Y1
+	VPERMILPS    $0xb1, Y5, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VPERMILPS    $0xb1, Y7, Y7
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y7, Y1, Y6
+	TESTQ        $0x00000001, AX
+	JZ           skip4029
+	VBROADCASTSD 200(R12), Y0
+	VBROADCASTSD 216(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VPERMILPS    $0xb1, Y6, Y7
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y7, Y1, Y6
+
+skip4029:
+	TESTQ        $0x00000002, AX
+	JZ           skip4030
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y6
+
+skip4030:
+	TESTQ        $0x00000004, AX
+	JZ           skip4031
+	VBROADCASTSD 248(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+
+skip4031:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	DECQ    72(R12)
+	JLE     last4032
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile4022
+
+last4032:
+	VZEROUPPER
+	RET
+
+body2:
+	// 6 rows, 1 vectors of 32 bytes
+tile4033:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done4038
+	SUBQ   $+48, AX
+	JGE    main4035
+
+early4034:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4034
+
+main4035:
+	TESTQ AX, AX
+	JZ    row4037
+
+run4036:
+steps4039:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop4040:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 4(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS 4(SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y9
+	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop4040
+	CMPQ         152(R12), $0x00
+	JNE          same4041
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same4041
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same4041:
+	TESTQ AX, AX
+	JNZ   steps4039
+
+row4037:
+	TESTQ      R11, R11
+	JZ         done4038
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4036
+
+done4038:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 264(R12), Y0
+	VBROADCASTSD 280(R12), Y1
+	VPERMILPS    $0xb1, Y5, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VPERMILPS    $0xb1, Y7, Y7
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y7, Y1, Y6
+	VPERMILPS    $0xb1, Y9, Y9
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y9, Y1, Y8
+	TESTQ        $0x00000001, AX
+	JZ           skip4042
+	VBROADCASTSD 200(R12), Y0
+	VBROADCASTSD 216(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y5
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y5, Y1, Y4
+	VPERMILPS    $0xb1, Y6, Y7
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y7, Y1, Y6
+	VPERMILPS    $0xb1, Y8, Y9
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y9, Y1, Y8
+
+skip4042:
+	TESTQ        $0x00000002, AX
+	JZ           skip4043
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y8
+
+skip4043:
+	TESTQ        $0x00000004, AX
+	JZ           skip4044
+	VBROADCASTSD 248(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+
+skip4044:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	DECQ    72(R12)
+	JLE     last4045
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile4033
+
+last4045:
+	VZEROUPPER
+	RET
+
+body3:
+	// 2 rows, 2 vectors of 32 bytes
+tile4046:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000001, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done4051
+	SUBQ   $+16, AX
+	JGE    main4048
+
+early4047:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4047
+
+main4048:
+	TESTQ AX, AX
+	JZ    row4050
+
+run4049:
+	PCALIGN $0x20
+
+loop4052:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop4052
+
+row4050:
+	TESTQ      R11, R11
+	JZ         done4051
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4049
+
+done4051:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 264(R12), Y0
+	VBROADCASTSD 280(R12), Y1
+	VPERMILPS    $0xb1, Y6, Y6
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y6, Y1, Y4
+	VPERMILPS    $0xb1, Y7, Y7
+	VMULPS       Y0, Y5, Y5
+	VFMADD231PS  Y7, Y1, Y5
+	TESTQ        $0x00000001, AX
+	JZ           skip4053
+	VBROADCASTSD 200(R12), Y0
+	VBROADCASTSD 216(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y6
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y6, Y1, Y4
+	VPERMILPS    $0xb1, Y5, Y7
+	VMULPS       Y0, Y5, Y5
+	VFMADD231PS  Y7, Y1, Y5
+
+skip4053:
+	TESTQ        $0x00000002, AX
+	JZ           skip4054
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y5
+
+skip4054:
+	TESTQ        $0x00000004, AX
+	JZ           skip4055
+	VBROADCASTSD 248(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+
+skip4055:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	DECQ    72(R12)
+	JLE     last4056
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile4046
+
+last4056:
+	VZEROUPPER
+	RET
+
+body4:
+	// 4 rows, 2 vectors of 32 bytes
+tile4057:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000002, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done4062
+	SUBQ   $+32, AX
+	JGE    main4059
+
+early4058:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4058
+
+main4059:
+	TESTQ AX, AX
+	JZ    row4061
+
+run4060:
+	PCALIGN $0x20
+
+loop4063:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 4(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop4063
+
+row4061:
+	TESTQ      R11, R11
+	JZ         done4062
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4060
+
+done4062:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 264(R12), Y0
+	VBROADCASTSD 280(R12), Y1
+	VPERMILPS    $0xb1, Y6, Y6
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y6, Y1, Y4
+	VPERMILPS    $0xb1, Y7, Y7
+	VMULPS       Y0, Y5, Y5
+	VFMADD231PS  Y7, Y1, Y5
+	VPERMILPS    $0xb1, Y10, Y10
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y10, Y1, Y8
+	VPERMILPS    $0xb1, Y11, Y11
+	VMULPS       Y0, Y9, Y9
+	VFMADD231PS  Y11, Y1, Y9
+	TESTQ        $0x00000001, AX
+	JZ           skip4064
+	VBROADCASTSD 200(R12), Y0
+	VBROADCASTSD 216(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y6
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y6, Y1, Y4
+	VPERMILPS    $0xb1, Y5, Y7
+	VMULPS       Y0, Y5, Y5
+	VFMADD231PS  Y7, Y1, Y5
+	VPERMILPS    $0xb1, Y8, Y10
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y10, Y1, Y8
+	VPERMILPS    $0xb1, Y9, Y11
+	VMULPS       Y0, Y9, Y9
+	VFMADD231PS  Y11, Y1, Y9
+
+skip4064:
+	TESTQ        $0x00000002, AX
+	JZ           skip4065
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y9
+
+skip4065:
+	TESTQ        $0x00000004, AX
+	JZ           skip4066
+	VBROADCASTSD 248(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMOVUPS      32(SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y9
+
+skip4066:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	DECQ    72(R12)
+	JLE     last4067
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile4057
+
+last4067:
+	VZEROUPPER
+	RET
+
+body5:
+	// 6 rows, 2 vectors of 32 bytes
+tile4068:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done4073
+	SUBQ   $+48, AX
+	JGE    main4070
+
+early4069:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4069
+
+main4070:
+	TESTQ AX, AX
+	JZ    row4072
+
+run4071:
+steps4074:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop4075:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 4(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 4(SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	ADDQ         CX, SI
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop4075
+	CMPQ         152(R12), $0x00
+	JNE          same4076
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same4076
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same4076:
+	TESTQ AX, AX
+	JNZ   steps4074
+
+row4072:
+	TESTQ      R11, R11
+	JZ         done4073
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4071
+
+done4073:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 264(R12), Y0
+	VBROADCASTSD 280(R12), Y1
+	VPERMILPS    $0xb1, Y6, Y6
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y6, Y1, Y4
+	VPERMILPS    $0xb1, Y7, Y7
+	VMULPS       Y0, Y5, Y5
+	VFMADD231PS  Y7, Y1, Y5
+	VPERMILPS    $0xb1, Y10, Y10
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y10, Y1, Y8
+	VPERMILPS    $0xb1, Y11, Y11
+	VMULPS       Y0, Y9, Y9
+	VFMADD231PS  Y11, Y1, Y9
+	VPERMILPS    $0xb1, Y14, Y14
+	VMULPS       Y0, Y12, Y12
+	VFMADD231PS  Y14, Y1, Y12
+	VPERMILPS    $0xb1, Y15, Y15
+	VMULPS       Y0, Y13, Y13
+	VFMADD231PS  Y15, Y1, Y13
+	TESTQ        $0x00000001, AX
+	JZ           skip4077
+	VBROADCASTSD 200(R12), Y0
+	VBROADCASTSD 216(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y6
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y6, Y1, Y4
+	VPERMILPS    $0xb1, Y5, Y7
+	VMULPS       Y0, Y5, Y5
+	VFMADD231PS  Y7, Y1, Y5
+	VPERMILPS    $0xb1, Y8, Y10
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y10, Y1, Y8
+	VPERMILPS    $0xb1, Y9, Y11
+	VMULPS       Y0, Y9, Y9
+	VFMADD231PS  Y11, Y1, Y9
+	VPERMILPS    $0xb1, Y12, Y14
+	VMULPS       Y0, Y12, Y12
+	VFMADD231PS  Y14, Y1, Y12
+	VPERMILPS    $0xb1, Y13, Y15
+	VMULPS       Y0, Y13, Y13
+	VFMADD231PS  Y15, Y1, Y13
+
+skip4077:
+	TESTQ        $0x00000002, AX
+	JZ           skip4078
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y12
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y13
+
+skip4078:
+	TESTQ        $0x00000004, AX
+	JZ           skip4079
+	VBROADCASTSD 248(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMOVUPS      32(SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y12
+	VMOVUPS      32(SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y13
+
+skip4079:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, (SI)
+	VMOVUPS Y13, 32(SI)
+	DECQ    72(R12)
+	JLE     last4080
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile4068
+
+last4080:
+	VZEROUPPER
+	RET
+
+body6:
+	// 6 rows, 2 vectors of 32 bytes
+tile4081:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	LEAQ   (BX)(BX*2), R9
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done4086
+	SUBQ   $+48, AX
+	JGE    main4083
+
+early4082:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4082
+
+main4083:
+	TESTQ AX, AX
+	JZ    row4085
+
+run4084:
+	MOVQ AX, R14
+	ANDQ $0x03, R14
+	JZ   many4088
+
+single4087:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 4(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 4(SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	ADDQ         BX, DI
+	ADDQ         $+8, SI
+	DECQ         R14
+	JNZ          single4087
+
+many4088:
+	SHRQ $0x02, AX
+	JZ   end4089
+
+steps4090:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop4091:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS (SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 4(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS (SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 4(SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	VMOVUPS      (DI)(BX*1), Y0
+	VMOVUPS      32(DI)(BX*1), Y1
+	VBROADCASTSS 8(SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 12(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS 8(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS 8(SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 12(SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	VMOVUPS      (DI)(BX*2), Y0
+	VMOVUPS      32(DI)(BX*2), Y1
+	VBROADCASTSS 16(SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 20(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS 16(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 20(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS 16(SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 20(SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	VMOVUPS      (DI)(R9*1), Y0
+	VMOVUPS      32(DI)(R9*1), Y1
+	VBROADCASTSS 24(SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 28(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS 24(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 28(SI)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS 24(SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 28(SI)(DX*2), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	LEAQ         (DI)(BX*4), DI
+	ADDQ         $+32, SI
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop4091
+	CMPQ         152(R12), $0x00
+	JNE          same4092
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same4092
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same4092:
+	TESTQ AX, AX
+	JNZ   steps4090
+
+end4089:
+row4085:
+	TESTQ      R11, R11
+	JZ         done4086
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4084
+
+done4086:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 264(R12), Y0
+	VBROADCASTSD 280(R12), Y1
+	VPERMILPS    $0xb1, Y6, Y6
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y6, Y1, Y4
+	VPERMILPS    $0xb1, Y7, Y7
+	VMULPS       Y0, Y5, Y5
+	VFMADD231PS  Y7, Y1, Y5
+	VPERMILPS    $0xb1, Y10, Y10
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y10, Y1, Y8
+	VPERMILPS    $0xb1, Y11, Y11
+	VMULPS       Y0, Y9, Y9
+	VFMADD231PS  Y11, Y1, Y9
+	VPERMILPS    $0xb1, Y14, Y14
+	VMULPS       Y0, Y12, Y12
+	VFMADD231PS  Y14, Y1, Y12
+	VPERMILPS    $0xb1, Y15, Y15
+	VMULPS       Y0, Y13, Y13
+	VFMADD231PS  Y15, Y1, Y13
+	TESTQ        $0x00000001, AX
+	JZ           skip4093
+	VBROADCASTSD 200(R12), Y0
+	VBROADCASTSD 216(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y6
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y6, Y1, Y4
+	VPERMILPS    $0xb1, Y5, Y7
+	VMULPS       Y0, Y5, Y5
+	VFMADD231PS  Y7, Y1, Y5
+	VPERMILPS    $0xb1, Y8, Y10
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y10, Y1, Y8
+	VPERMILPS    $0xb1, Y9, Y11
+	VMULPS       Y0, Y9, Y9
+	VFMADD231PS  Y11, Y1, Y9
+	VPERMILPS    $0xb1, Y12, Y14
+	VMULPS       Y0, Y12, Y12
+	VFMADD231PS  Y14, Y1, Y12
+	VPERMILPS    $0xb1, Y13, Y15
+	VMULPS       Y0, Y13, Y13
+	VFMADD231PS  Y15, Y1, Y13
+
+skip4093:
+	TESTQ        $0x00000002, AX
+	JZ           skip4094
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y12
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y13
+
+skip4094:
+	TESTQ        $0x00000004, AX
+	JZ           skip4095
+	VBROADCASTSD 248(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMOVUPS      32(SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y12
+	VMOVUPS      32(SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y13
+
+skip4095:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, (SI)
+	VMOVUPS Y13, 32(SI)
+	DECQ    72(R12)
+	JLE     last4096
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile4081
+
+last4096:
+	VZEROUPPER
+	RET
+
+body7:
+	// 6 rows, 2 vectors of 32 bytes
+tile4097:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	LEAQ   (BX)(BX*2), R9
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done4102
+	SUBQ   $+48, AX
+	JGE    main4099
+
+early4098:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4098
+
+main4099:
+	TESTQ AX, AX
+	JZ    row4101
+
+run4100:
+	MOVQ AX, R14
+	ANDQ $0x03, R14
+	JZ   many4104
+
+single4103:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS 8(SI), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(SI), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS 16(SI), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 20(SI), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	ADDQ         BX, DI
+	ADDQ         $+24, SI
+	DECQ         R14
+	JNZ          single4103
+
+many4104:
+	SHRQ $0x02, AX
+	JZ   end4105
+
+steps4106:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop4107:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS 8(SI), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(SI), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS 16(SI), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 20(SI), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	VMOVUPS      (DI)(BX*1), Y0
+	VMOVUPS      32(DI)(BX*1), Y1
+	VBROADCASTSS 24(SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 28(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS 32(SI), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 36(SI), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS 40(SI), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 44(SI), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	VMOVUPS      (DI)(BX*2), Y0
+	VMOVUPS      32(DI)(BX*2), Y1
+	VBROADCASTSS 48(SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 52(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS 56(SI), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 60(SI), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS 64(SI), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 68(SI), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	VMOVUPS      (DI)(R9*1), Y0
+	VMOVUPS      32(DI)(R9*1), Y1
+	VBROADCASTSS 72(SI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 76(SI), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS 80(SI), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 84(SI), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS 88(SI), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 92(SI), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	LEAQ         (DI)(BX*4), DI
+	ADDQ         $+96, SI
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop4107
+	CMPQ         152(R12), $0x00
+	JNE          same4108
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same4108
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same4108:
+	TESTQ AX, AX
+	JNZ   steps4106
+
+end4105:
+row4101:
+	TESTQ      R11, R11
+	JZ         done4102
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4100
+
+done4102:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	VBROADCASTSD 264(R12), Y0
+	VBROADCASTSD 280(R12), Y1
+	VPERMILPS    $0xb1, Y6, Y6
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y6, Y1, Y4
+	VPERMILPS    $0xb1, Y7, Y7
+	VMULPS       Y0, Y5, Y5
+	VFMADD231PS  Y7, Y1, Y5
+	VPERMILPS    $0xb1, Y10, Y10
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y10, Y1, Y8
+	VPERMILPS    $0xb1, Y11, Y11
+	VMULPS       Y0, Y9, Y9
+	VFMADD231PS  Y11, Y1, Y9
+	VPERMILPS    $0xb1, Y14, Y14
+	VMULPS       Y0, Y12, Y12
+	VFMADD231PS  Y14, Y1, Y12
+	VPERMILPS    $0xb1, Y15, Y15
+	VMULPS       Y0, Y13, Y13
+	VFMADD231PS  Y15, Y1, Y13
+	TESTQ        $0x00000001, AX
+	JZ           skip4109
+	VBROADCASTSD 200(R12), Y0
+	VBROADCASTSD 216(R12), Y1
+	VPERMILPS    $0xb1, Y4, Y6
+	VMULPS       Y0, Y4, Y4
+	VFMADD231PS  Y6, Y1, Y4
+	VPERMILPS    $0xb1, Y5, Y7
+	VMULPS       Y0, Y5, Y5
+	VFMADD231PS  Y7, Y1, Y5
+	VPERMILPS    $0xb1, Y8, Y10
+	VMULPS       Y0, Y8, Y8
+	VFMADD231PS  Y10, Y1, Y8
+	VPERMILPS    $0xb1, Y9, Y11
+	VMULPS       Y0, Y9, Y9
+	VFMADD231PS  Y11, Y1, Y9
+	VPERMILPS    $0xb1, Y12, Y14
+	VMULPS       Y0, Y12, Y12
+	VFMADD231PS  Y14, Y1, Y12
+	VPERMILPS    $0xb1, Y13, Y15
+	VMULPS       Y0, Y13, Y13
+	VFMADD231PS  Y15, Y1, Y13
+
+skip4109:
+	TESTQ        $0x00000002, AX
+	JZ           skip4110
+	VBROADCASTSD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VFMADD231PS  Y1, Y0, Y12
+	VMOVUPS      32(SI), Y1
+	VFMADD231PS  Y1, Y0, Y13
+
+skip4110:
+	TESTQ        $0x00000004, AX
+	JZ           skip4111
+	VBROADCASTSD 248(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y8
+	VMOVUPS      32(SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y12
+	VMOVUPS      32(SI), Y1
+	VPERMILPS    $0xb1, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y13
+
+skip4111:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, (SI)
+	VMOVUPS Y13, 32(SI)
+	DECQ    72(R12)
+	JLE     last4112
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile4097
+
+last4112:
+	VZEROUPPER
+	RET
+
+// func wholeC128AVX2(tile *uint64)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·wholeC128AVX2(SB), NOSPLIT, $0-8
+	MOVQ tile+0(FP), R12
+	MOVQ 168(R12), AX
+	CMPQ AX, $0x04
+	JGE  from4113
+	CMPQ AX, $0x02
+	JGE  from4114
+	CMPQ AX, $0x01
+	JGE  from4115
+	JMP  body0
+
+from4115:
+	JMP body1
+
+from4114:
+	CMPQ AX, $0x03
+	JGE  from4116
+	JMP  body2
+
+from4116:
+	JMP body3
+
+from4113:
+	CMPQ AX, $0x06
+	JGE  from4117
+	CMPQ AX, $0x05
+	JGE  from4118
+	JMP  body4
+
+from4118:
+	JMP body5
+
+from4117:
+	CMPQ AX, $0x07
+	JGE  from4119
+	JMP  body6
+
+from4119:
+	JMP body7
+
+body0:
+	// 2 rows, 1 vectors of 32 bytes
+tile4120:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000001, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done4125
+	SUBQ   $+16, AX
+	JGE    main4122
+
+early4121:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4121
+
+main4122:
+	TESTQ AX, AX
+	JZ    row4124
+
+run4123:
+	PCALIGN $0x20
+
+loop4126:
+	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
 	VFMADD231PD  Y0, Y2, Y4
@@ -51356,18 +58315,18 @@ loop3851:
 	VFMADD231PD  Y0, Y2, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3851
+	JNZ          loop4126
 
-row3848:
+row4124:
 	TESTQ      R11, R11
-	JZ         done3849
+	JZ         done4125
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3847
+	JMP        run4123
 
-done3849:
+done4125:
 	MOVQ           184(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -51377,85 +58336,83 @@ done3849:
 	VMULPD         Y0, Y4, Y4
 	VFMADD231PD    Y5, Y1, Y4
 	TESTQ          $0x00000001, AX
-	JZ             skip3852
+	JZ             skip4127
 	VBROADCASTF128 200(R12), Y0
 	VBROADCASTF128 216(R12), Y1
 	VPERMILPD      $0x55, Y4, Y5
 	VMULPD         Y0, Y4, Y4
 	VFMADD231PD    Y5, Y1, Y4
 
-skip3852:
+skip4127:
 	TESTQ          $0x00000002, AX
-	JZ             skip3853
+	JZ             skip4128
 	VBROADCASTF128 232(R12), Y0
 	MOVQ           R13, SI
-	VMASKMOVPD     (SI), Y3, Y1
+	VMOVUPS        (SI), Y1
 	VFMADD231PD    Y1, Y0, Y4
 
-skip3853:
+skip4128:
 	TESTQ          $0x00000004, AX
-	JZ             skip3854
+	JZ             skip4129
 	VBROADCASTF128 248(R12), Y0
 	MOVQ           R13, SI
-	VMASKMOVPD     (SI), Y3, Y1
+	VMOVUPS        (SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y4
 
-skip3854:
-	MOVQ       R13, SI
-	VMASKMOVPD Y4, Y3, (SI)
-	DECQ       72(R12)
-	JLE        last3855
-	MOVQ       80(R12), AX
-	ADDQ       AX, 8(R12)
-	MOVQ       88(R12), AX
-	ADDQ       AX, 32(R12)
-	MOVQ       96(R12), AX
-	ADDQ       AX, 48(R12)
-	JMP        tile3844
+skip4129:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	DECQ    72(R12)
+	JLE     last4130
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile4120
 
-last3855:
+last4130:
 	VZEROUPPER
 	RET
 
 body1:
 	// 4 rows, 1 vectors of 32 bytes
-tile3856:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	MOVQ    192(R12), R13
-	VMOVUPS (R13), Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	MOVQ    48(R12), R10
-	MOVQ    $0x00000002, R11
-	MOVQ    (R12), AX
-	TESTQ   AX, AX
-	JZ      done3861
-	SUBQ    $+32, AX
-	JGE     main3858
+tile4131:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000002, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done4136
+	SUBQ   $+32, AX
+	JGE    main4133
 
-early3857:
+early4132:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3857
+	JL         early4132
 
-main3858:
+main4133:
 	TESTQ AX, AX
-	JZ    row3860
+	JZ    row4135
 
-run3859:
+run4134:
 	PCALIGN $0x20
 
-loop3863:
-	VMASKMOVPD   (DI), Y3, Y0
+loop4137:
+	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
 	VFMADD231PD  Y0, Y2, Y4
@@ -51467,18 +58424,18 @@ loop3863:
 	VFMADD231PD  Y0, Y2, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3863
+	JNZ          loop4137
 
-row3860:
+row4135:
 	TESTQ      R11, R11
-	JZ         done3861
+	JZ         done4136
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3859
+	JMP        run4134
 
-done3861:
+done4136:
 	MOVQ           184(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -51491,7 +58448,7 @@ done3861:
 	VMULPD         Y0, Y6, Y6
 	VFMADD231PD    Y7, Y1, Y6
 	TESTQ          $0x00000001, AX
-	JZ             skip3864
+	JZ             skip4138
 	VBROADCASTF128 200(R12), Y0
 	VBROADCASTF128 216(R12), Y1
 	VPERMILPD      $0x55, Y4, Y5
@@ -51501,88 +58458,86 @@ done3861:
 	VMULPD         Y0, Y6, Y6
 	VFMADD231PD    Y7, Y1, Y6
 
-skip3864:
+skip4138:
 	TESTQ          $0x00000002, AX
-	JZ             skip3865
+	JZ             skip4139
 	VBROADCASTF128 232(R12), Y0
 	MOVQ           R13, SI
-	VMASKMOVPD     (SI), Y3, Y1
+	VMOVUPS        (SI), Y1
 	VFMADD231PD    Y1, Y0, Y4
 	ADDQ           DX, SI
-	VMASKMOVPD     (SI), Y3, Y1
+	VMOVUPS        (SI), Y1
 	VFMADD231PD    Y1, Y0, Y6
 
-skip3865:
+skip4139:
 	TESTQ          $0x00000004, AX
-	JZ             skip3866
+	JZ             skip4140
 	VBROADCASTF128 248(R12), Y0
 	MOVQ           R13, SI
-	VMASKMOVPD     (SI), Y3, Y1
+	VMOVUPS        (SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y4
 	ADDQ           DX, SI
-	VMASKMOVPD     (SI), Y3, Y1
+	VMOVUPS        (SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y6
 
-skip3866:
-	MOVQ       R13, SI
-	VMASKMOVPD Y4, Y3, (SI)
-	ADDQ       DX, SI
-	VMASKMOVPD Y6, Y3, (SI)
-	DECQ       72(R12)
-	JLE        last3867
-	MOVQ       80(R12), AX
-	ADDQ       AX, 8(R12)
-	MOVQ       88(R12), AX
-	ADDQ       AX, 32(R12)
-	MOVQ       96(R12), AX
-	ADDQ       AX, 48(R12)
-	JMP        tile3856
+skip4140:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	DECQ    72(R12)
+	JLE     last4141
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile4131
 
-last3867:
+last4141:
 	VZEROUPPER
 	RET
 
 body2:
 	// 6 rows, 1 vectors of 32 bytes
-tile3868:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	MOVQ    192(R12), R13
-	VMOVUPS (R13), Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	MOVQ    48(R12), R10
-	MOVQ    $0x00000003, R11
-	MOVQ    120(R12), R13
-	MOVQ    160(R12), R15
-	MOVQ    (R12), AX
-	TESTQ   AX, AX
-	JZ      done3873
-	SUBQ    $+48, AX
-	JGE     main3870
+tile4142:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done4147
+	SUBQ   $+48, AX
+	JGE    main4144
 
-early3869:
+early4143:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3869
+	JL         early4143
 
-main3870:
+main4144:
 	TESTQ AX, AX
-	JZ    row3872
+	JZ    row4146
 
-run3871:
-steps3874:
+run4145:
+steps4148:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -51590,8 +58545,8 @@ steps3874:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop3875:
-	VMASKMOVPD   (DI), Y3, Y0
+loop4149:
+	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
 	VFMADD231PD  Y0, Y2, Y4
@@ -51609,32 +58564,32 @@ loop3875:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop3875
+	JNZ          loop4149
 	CMPQ         152(R12), $0x00
-	JNE          same3876
+	JNE          same4150
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same3876
+	JNZ          same4150
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same3876:
+same4150:
 	TESTQ AX, AX
-	JNZ   steps3874
+	JNZ   steps4148
 
-row3872:
+row4146:
 	TESTQ      R11, R11
-	JZ         done3873
+	JZ         done4147
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3871
+	JMP        run4145
 
-done3873:
+done4147:
 	MOVQ           R13, 120(R12)
 	MOVQ           R15, 160(R12)
 	MOVQ           184(R12), AX
@@ -51652,7 +58607,7 @@ done3873:
 	VMULPD         Y0, Y8, Y8
 	VFMADD231PD    Y9, Y1, Y8
 	TESTQ          $0x00000001, AX
-	JZ             skip3877
+	JZ             skip4151
 	VBROADCASTF128 200(R12), Y0
 	VBROADCASTF128 216(R12), Y1
 	VPERMILPD      $0x55, Y4, Y5
@@ -51665,97 +58620,95 @@ done3873:
 	VMULPD         Y0, Y8, Y8
 	VFMADD231PD    Y9, Y1, Y8
 
-skip3877:
+skip4151:
 	TESTQ          $0x00000002, AX
-	JZ             skip3878
+	JZ             skip4152
 	VBROADCASTF128 232(R12), Y0
 	MOVQ           R13, SI
-	VMASKMOVPD     (SI), Y3, Y1
+	VMOVUPS        (SI), Y1
 	VFMADD231PD    Y1, Y0, Y4
 	ADDQ           DX, SI
-	VMASKMOVPD     (SI), Y3, Y1
+	VMOVUPS        (SI), Y1
 	VFMADD231PD    Y1, Y0, Y6
 	ADDQ           DX, SI
-	VMASKMOVPD     (SI), Y3, Y1
+	VMOVUPS        (SI), Y1
 	VFMADD231PD    Y1, Y0, Y8
 
-skip3878:
+skip4152:
 	TESTQ          $0x00000004, AX
-	JZ             skip3879
+	JZ             skip4153
 	VBROADCASTF128 248(R12), Y0
 	MOVQ           R13, SI
-	VMASKMOVPD     (SI), Y3, Y1
+	VMOVUPS        (SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y4
 	ADDQ           DX, SI
-	VMASKMOVPD     (SI), Y3, Y1
+	VMOVUPS        (SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y6
 	ADDQ           DX, SI
-	VMASKMOVPD     (SI), Y3, Y1
+	VMOVUPS        (SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y8
 
-skip3879:
-	MOVQ       R13, SI
-	VMASKMOVPD Y4, Y3, (SI)
-	ADDQ       DX, SI
-	VMASKMOVPD Y6, Y3, (SI)
-	ADDQ       DX, SI
-	VMASKMOVPD Y8, Y3, (SI)
-	DECQ       72(R12)
-	JLE        last3880
-	MOVQ       80(R12), AX
-	ADDQ       AX, 8(R12)
-	MOVQ       88(R12), AX
-	ADDQ       AX, 32(R12)
-	MOVQ       96(R12), AX
-	ADDQ       AX, 48(R12)
-	JMP        tile3868
+skip4153:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	DECQ    72(R12)
+	JLE     last4154
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile4142
 
-last3880:
+last4154:
 	VZEROUPPER
 	RET
 
 body3:
 	// 2 rows, 2 vectors of 32 bytes
-tile3881:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	MOVQ    192(R12), R13
-	VMOVUPS (R13), Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	MOVQ    48(R12), R10
-	MOVQ    $0x00000001, R11
-	MOVQ    (R12), AX
-	TESTQ   AX, AX
-	JZ      done3886
-	SUBQ    $+16, AX
-	JGE     main3883
+tile4155:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000001, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done4160
+	SUBQ   $+16, AX
+	JGE    main4157
 
-early3882:
+early4156:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3882
+	JL         early4156
 
-main3883:
+main4157:
 	TESTQ AX, AX
-	JZ    row3885
+	JZ    row4159
 
-run3884:
+run4158:
 	PCALIGN $0x20
 
-loop3888:
+loop4161:
 	VMOVUPS      (DI), Y0
-	VMASKMOVPD   32(DI), Y3, Y1
+	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
 	VFMADD231PD  Y0, Y2, Y4
@@ -51765,18 +58718,18 @@ loop3888:
 	VFMADD231PD  Y1, Y2, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3888
+	JNZ          loop4161
 
-row3885:
+row4159:
 	TESTQ      R11, R11
-	JZ         done3886
+	JZ         done4160
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3884
+	JMP        run4158
 
-done3886:
+done4160:
 	MOVQ           184(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -51789,7 +58742,7 @@ done3886:
 	VMULPD         Y0, Y5, Y5
 	VFMADD231PD    Y7, Y1, Y5
 	TESTQ          $0x00000001, AX
-	JZ             skip3889
+	JZ             skip4162
 	VBROADCASTF128 200(R12), Y0
 	VBROADCASTF128 216(R12), Y1
 	VPERMILPD      $0x55, Y4, Y6
@@ -51799,89 +58752,87 @@ done3886:
 	VMULPD         Y0, Y5, Y5
 	VFMADD231PD    Y7, Y1, Y5
 
-skip3889:
+skip4162:
 	TESTQ          $0x00000002, AX
-	JZ             skip3890
+	JZ             skip4163
 	VBROADCASTF128 232(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
 	VFMADD231PD    Y1, Y0, Y4
-	VMASKMOVPD     32(SI), Y3, Y1
+	VMOVUPS        32(SI), Y1
 	VFMADD231PD    Y1, Y0, Y5
 
-skip3890:
+skip4163:
 	TESTQ          $0x00000004, AX
-	JZ             skip3891
+	JZ             skip4164
 	VBROADCASTF128 248(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y4
-	VMASKMOVPD     32(SI), Y3, Y1
+	VMOVUPS        32(SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y5
 
-skip3891:
-	MOVQ       R13, SI
-	VMOVUPS    Y4, (SI)
-	VMASKMOVPD Y5, Y3, 32(SI)
-	DECQ       72(R12)
-	JLE        last3892
-	MOVQ       80(R12), AX
-	ADDQ       AX, 8(R12)
-	MOVQ       88(R12), AX
-	ADDQ       AX, 32(R12)
-	MOVQ       96(R12), AX
-	ADDQ       AX, 48(R12)
-	JMP        tile3881
+skip4164:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	DECQ    72(R12)
+	JLE     last4165
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile4155
 
-last3892:
+last4165:
 	VZEROUPPER
 	RET
 
 body4:
 	// 4 rows, 2 vectors of 32 bytes
-tile3893:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	MOVQ    192(R12), R13
-	VMOVUPS (R13), Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	MOVQ    48(R12), R10
-	MOVQ    $0x00000002, R11
-	MOVQ    (R12), AX
-	TESTQ   AX, AX
-	JZ      done3898
-	SUBQ    $+32, AX
-	JGE     main3895
+tile4166:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000002, R11
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done4171
+	SUBQ   $+32, AX
+	JGE    main4168
 
-early3894:
+early4167:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3894
+	JL         early4167
 
-main3895:
+main4168:
 	TESTQ AX, AX
-	JZ    row3897
+	JZ    row4170
 
-run3896:
+run4169:
 	PCALIGN $0x20
 
-loop3900:
+loop4172:
 	VMOVUPS      (DI), Y0
-	VMASKMOVPD   32(DI), Y3, Y1
+	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
 	VFMADD231PD  Y0, Y2, Y4
@@ -51897,18 +58848,18 @@ loop3900:
 	VFMADD231PD  Y1, Y2, Y11
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3900
+	JNZ          loop4172
 
-row3897:
+row4170:
 	TESTQ      R11, R11
-	JZ         done3898
+	JZ         done4171
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3896
+	JMP        run4169
 
-done3898:
+done4171:
 	MOVQ           184(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -51927,7 +58878,7 @@ done3898:
 	VMULPD         Y0, Y9, Y9
 	VFMADD231PD    Y11, Y1, Y9
 	TESTQ          $0x00000001, AX
-	JZ             skip3901
+	JZ             skip4173
 	VBROADCASTF128 200(R12), Y0
 	VBROADCASTF128 216(R12), Y1
 	VPERMILPD      $0x55, Y4, Y6
@@ -51943,106 +58894,104 @@ done3898:
 	VMULPD         Y0, Y9, Y9
 	VFMADD231PD    Y11, Y1, Y9
 
-skip3901:
+skip4173:
 	TESTQ          $0x00000002, AX
-	JZ             skip3902
+	JZ             skip4174
 	VBROADCASTF128 232(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
 	VFMADD231PD    Y1, Y0, Y4
-	VMASKMOVPD     32(SI), Y3, Y1
+	VMOVUPS        32(SI), Y1
 	VFMADD231PD    Y1, Y0, Y5
 	ADDQ           DX, SI
 	VMOVUPS        (SI), Y1
 	VFMADD231PD    Y1, Y0, Y8
-	VMASKMOVPD     32(SI), Y3, Y1
+	VMOVUPS        32(SI), Y1
 	VFMADD231PD    Y1, Y0, Y9
 
-skip3902:
+skip4174:
 	TESTQ          $0x00000004, AX
-	JZ             skip3903
+	JZ             skip4175
 	VBROADCASTF128 248(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y4
-	VMASKMOVPD     32(SI), Y3, Y1
+	VMOVUPS        32(SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y5
 	ADDQ           DX, SI
 	VMOVUPS        (SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y8
-	VMASKMOVPD     32(SI), Y3, Y1
+	VMOVUPS        32(SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y9
 
-skip3903:
-	MOVQ       R13, SI
-	VMOVUPS    Y4, (SI)
-	VMASKMOVPD Y5, Y3, 32(SI)
-	ADDQ       DX, SI
-	VMOVUPS    Y8, (SI)
-	VMASKMOVPD Y9, Y3, 32(SI)
-	DECQ       72(R12)
-	JLE        last3904
-	MOVQ       80(R12), AX
-	ADDQ       AX, 8(R12)
-	MOVQ       88(R12), AX
-	ADDQ       AX, 32(R12)
-	MOVQ       96(R12), AX
-	ADDQ       AX, 48(R12)
-	JMP        tile3893
+skip4175:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	DECQ    72(R12)
+	JLE     last4176
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile4166
 
-last3904:
+last4176:
 	VZEROUPPER
 	RET
 
 body5:
 	// 6 rows, 2 vectors of 32 bytes
-tile3905:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	MOVQ    192(R12), R13
-	VMOVUPS (R13), Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	VXORPS  Y12, Y12, Y12
-	VXORPS  Y13, Y13, Y13
-	VXORPS  Y14, Y14, Y14
-	VXORPS  Y15, Y15, Y15
-	MOVQ    48(R12), R10
-	MOVQ    $0x00000003, R11
-	MOVQ    120(R12), R13
-	MOVQ    160(R12), R15
-	MOVQ    (R12), AX
-	TESTQ   AX, AX
-	JZ      done3910
-	SUBQ    $+48, AX
-	JGE     main3907
+tile4177:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done4182
+	SUBQ   $+48, AX
+	JGE    main4179
 
-early3906:
+early4178:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3906
+	JL         early4178
 
-main3907:
+main4179:
 	TESTQ AX, AX
-	JZ    row3909
+	JZ    row4181
 
-run3908:
-steps3911:
+run4180:
+steps4183:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -52050,9 +58999,9 @@ steps3911:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop3912:
+loop4184:
 	VMOVUPS      (DI), Y0
-	VMASKMOVPD   32(DI), Y3, Y1
+	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
 	VBROADCASTSD (SI), Y2
 	VFMADD231PD  Y0, Y2, Y4
@@ -52076,32 +59025,32 @@ loop3912:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop3912
+	JNZ          loop4184
 	CMPQ         152(R12), $0x00
-	JNE          same3913
+	JNE          same4185
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same3913
+	JNZ          same4185
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same3913:
+same4185:
 	TESTQ AX, AX
-	JNZ   steps3911
+	JNZ   steps4183
 
-row3909:
+row4181:
 	TESTQ      R11, R11
-	JZ         done3910
+	JZ         done4182
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3908
+	JMP        run4180
 
-done3910:
+done4182:
 	MOVQ           R13, 120(R12)
 	MOVQ           R15, 160(R12)
 	MOVQ           184(R12), AX
@@ -52128,7 +59077,7 @@ done3910:
 	VMULPD         Y0, Y13, Y13
 	VFMADD231PD    Y15, Y1, Y13
 	TESTQ          $0x00000001, AX
-	JZ             skip3914
+	JZ             skip4186
 	VBROADCASTF128 200(R12), Y0
 	VBROADCASTF128 216(R12), Y1
 	VPERMILPD      $0x55, Y4, Y6
@@ -52150,130 +59099,126 @@ done3910:
 	VMULPD         Y0, Y13, Y13
 	VFMADD231PD    Y15, Y1, Y13
 
-skip3914:
+skip4186:
 	TESTQ          $0x00000002, AX
-	JZ             skip3915
+	JZ             skip4187
 	VBROADCASTF128 232(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
 	VFMADD231PD    Y1, Y0, Y4
-	VMASKMOVPD     32(SI), Y3, Y1
+	VMOVUPS        32(SI), Y1
 	VFMADD231PD    Y1, Y0, Y5
 	ADDQ           DX, SI
 	VMOVUPS        (SI), Y1
 	VFMADD231PD    Y1, Y0, Y8
-	VMASKMOVPD     32(SI), Y3, Y1
+	VMOVUPS        32(SI), Y1
 	VFMADD231PD    Y1, Y0, Y9
 	ADDQ           DX, SI
 	VMOVUPS        (SI), Y1
 	VFMADD231PD    Y1, Y0, Y12
-	VMASKMOVPD     32(SI), Y3, Y1
+	VMOVUPS        32(SI), Y1
 	VFMADD231PD    Y1, Y0, Y13
 
-skip3915:
+skip4187:
 	TESTQ          $0x00000004, AX
-	JZ             skip3916
+	JZ             skip4188
 	VBROADCASTF128 248(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y4
-	VMASKMOVPD     32(SI), Y3, Y1
+	VMOVUPS        32(SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y5
 	ADDQ           DX, SI
 	VMOVUPS        (SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y8
-	VMASKMOVPD     32(SI), Y3, Y1
+	VMOVUPS        32(SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y9
 	ADDQ           DX, SI
 	VMOVUPS        (SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y12
-	VMASKMOVPD     32(SI), Y3, Y1
+	VMOVUPS        32(SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y13
 
-skip3916:
-	MOVQ       R13, SI
-	VMOVUPS    Y4, (SI)
-	VMASKMOVPD Y5, Y3, 32(SI)
-	ADDQ       DX, SI
-	VMOVUPS    Y8, (SI)
-	VMASKMOVPD Y9, Y3, 32(SI)
-	ADDQ       DX, SI
-	VMOVUPS    Y12, (SI)
-	VMASKMOVPD Y13, Y3, 32(SI)
-	DECQ       72(R12)
-	JLE        last3917
-	MOVQ       80(R12), AX
-	ADDQ       AX, 8(R12)
-	MOVQ       88(R12), AX
-	ADDQ       AX, 32(R12)
-	MOVQ       96(R12), AX
-	ADDQ       AX, 48(R12)
-	JMP        tile3905
+skip4188:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, (SI)
+	VMOVUPS Y13, 32(SI)
+	DECQ    72(R12)
+	JLE     last4189
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile4177
 
-last3917:
+last4189:
 	VZEROUPPER
 	RET
 
 body6:
 	// 6 rows, 2 vectors of 32 bytes
-tile3918:
-	MOVQ    16(R12), DX
-	MOVQ    24(R12), CX
-	MOVQ    32(R12), DI
-	MOVQ    40(R12), BX
-	MOVQ    8(R12), SI
-	MOVQ    192(R12), R13
-	VMOVUPS (R13), Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	VXORPS  Y12, Y12, Y12
-	VXORPS  Y13, Y13, Y13
-	VXORPS  Y14, Y14, Y14
-	VXORPS  Y15, Y15, Y15
-	MOVQ    48(R12), R10
-	MOVQ    $0x00000003, R11
-	MOVQ    112(R12), R13
-	IMUL3Q  $0x18, BX, R15
-	MOVQ    (R12), AX
-	TESTQ   AX, AX
-	JZ      done3923
-	SUBQ    $+48, AX
-	JGE     main3920
+tile4190:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	LEAQ   (BX)(BX*2), R9
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done4195
+	SUBQ   $+48, AX
+	JGE    main4192
 
-early3919:
+early4191:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3919
+	JL         early4191
 
-main3920:
+main4192:
 	TESTQ AX, AX
-	JZ    row3922
+	JZ    row4194
 
-run3921:
-	PCALIGN $0x20
+run4193:
+	MOVQ AX, R14
+	ANDQ $0x03, R14
+	JZ   many4197
 
-loop3925:
+single4196:
 	VMOVUPS      (DI), Y0
-	VMASKMOVPD   32(DI), Y3, Y1
-	VMOVUPS      Y0, (R13)
-	VMOVUPS      Y1, 32(R13)
-	PREFETCHT0   (DI)(R15*1)
-	ADDQ         $+64, R13
-	ADDQ         BX, DI
+	VMOVUPS      32(DI), Y1
 	VBROADCASTSD (SI), Y2
 	VFMADD231PD  Y0, Y2, Y4
 	VFMADD231PD  Y1, Y2, Y5
@@ -52292,21 +59237,138 @@ loop3925:
 	VBROADCASTSD 8(SI)(DX*2), Y2
 	VFMADD231PD  Y0, Y2, Y14
 	VFMADD231PD  Y1, Y2, Y15
-	ADDQ         CX, SI
-	DECQ         AX
-	JNZ          loop3925
+	ADDQ         BX, DI
+	ADDQ         $+16, SI
+	DECQ         R14
+	JNZ          single4196
 
-row3922:
+many4197:
+	SHRQ $0x02, AX
+	JZ   end4198
+
+steps4199:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop4200:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD (SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 8(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD (SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD 8(SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	VMOVUPS      (DI)(BX*1), Y0
+	VMOVUPS      32(DI)(BX*1), Y1
+	VBROADCASTSD 16(SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 24(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD 16(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 24(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD 16(SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD 24(SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	VMOVUPS      (DI)(BX*2), Y0
+	VMOVUPS      32(DI)(BX*2), Y1
+	VBROADCASTSD 32(SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 40(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD 32(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 40(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD 32(SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD 40(SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	VMOVUPS      (DI)(R9*1), Y0
+	VMOVUPS      32(DI)(R9*1), Y1
+	VBROADCASTSD 48(SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 56(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD 48(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 56(SI)(DX*1), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD 48(SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD 56(SI)(DX*2), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	LEAQ         (DI)(BX*4), DI
+	ADDQ         $+64, SI
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop4200
+	CMPQ         152(R12), $0x00
+	JNE          same4201
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same4201
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same4201:
+	TESTQ AX, AX
+	JNZ   steps4199
+
+end4198:
+row4194:
 	TESTQ      R11, R11
-	JZ         done3923
+	JZ         done4195
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3921
+	JMP        run4193
 
-done3923:
-	MOVQ           R13, 112(R12)
+done4195:
+	MOVQ           R13, 120(R12)
+	MOVQ           R15, 160(R12)
 	MOVQ           184(R12), AX
 	MOVQ           48(R12), R13
 	MOVQ           56(R12), DX
@@ -52331,7 +59393,7 @@ done3923:
 	VMULPD         Y0, Y13, Y13
 	VFMADD231PD    Y15, Y1, Y13
 	TESTQ          $0x00000001, AX
-	JZ             skip3926
+	JZ             skip4202
 	VBROADCASTF128 200(R12), Y0
 	VBROADCASTF128 216(R12), Y1
 	VPERMILPD      $0x55, Y4, Y6
@@ -52353,73 +59415,389 @@ done3923:
 	VMULPD         Y0, Y13, Y13
 	VFMADD231PD    Y15, Y1, Y13
 
-skip3926:
+skip4202:
 	TESTQ          $0x00000002, AX
-	JZ             skip3927
+	JZ             skip4203
 	VBROADCASTF128 232(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
 	VFMADD231PD    Y1, Y0, Y4
-	VMASKMOVPD     32(SI), Y3, Y1
+	VMOVUPS        32(SI), Y1
 	VFMADD231PD    Y1, Y0, Y5
 	ADDQ           DX, SI
 	VMOVUPS        (SI), Y1
 	VFMADD231PD    Y1, Y0, Y8
-	VMASKMOVPD     32(SI), Y3, Y1
+	VMOVUPS        32(SI), Y1
 	VFMADD231PD    Y1, Y0, Y9
 	ADDQ           DX, SI
 	VMOVUPS        (SI), Y1
 	VFMADD231PD    Y1, Y0, Y12
-	VMASKMOVPD     32(SI), Y3, Y1
+	VMOVUPS        32(SI), Y1
 	VFMADD231PD    Y1, Y0, Y13
 
-skip3927:
+skip4203:
 	TESTQ          $0x00000004, AX
-	JZ             skip3928
+	JZ             skip4204
 	VBROADCASTF128 248(R12), Y0
 	MOVQ           R13, SI
 	VMOVUPS        (SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y4
-	VMASKMOVPD     32(SI), Y3, Y1
+	VMOVUPS        32(SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y5
 	ADDQ           DX, SI
 	VMOVUPS        (SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y8
-	VMASKMOVPD     32(SI), Y3, Y1
+	VMOVUPS        32(SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y9
 	ADDQ           DX, SI
 	VMOVUPS        (SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y12
-	VMASKMOVPD     32(SI), Y3, Y1
+	VMOVUPS        32(SI), Y1
 	VPERMILPD      $0x55, Y1, Y1
 	VFMADD231PD    Y1, Y0, Y13
 
-skip3928:
-	MOVQ       R13, SI
-	VMOVUPS    Y4, (SI)
-	VMASKMOVPD Y5, Y3, 32(SI)
-	ADDQ       DX, SI
-	VMOVUPS    Y8, (SI)
-	VMASKMOVPD Y9, Y3, 32(SI)
-	ADDQ       DX, SI
-	VMOVUPS    Y12, (SI)
-	VMASKMOVPD Y13, Y3, 32(SI)
-	DECQ       72(R12)
-	JLE        last3929
-	MOVQ       80(R12), AX
-	ADDQ       AX, 8(R12)
-	MOVQ       88(R12), AX
-	ADDQ       AX, 32(R12)
-	MOVQ       96(R12), AX
-	ADDQ       AX, 48(R12)
-	JMP        tile3918
+skip4204:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, (SI)
+	VMOVUPS Y13, 32(SI)
+	DECQ    72(R12)
+	JLE     last4205
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile4190
 
-last3929:
+last4205:
+	VZEROUPPER
+	RET
+
+body7:
+	// 6 rows, 2 vectors of 32 bytes
+tile4206:
+	MOVQ   16(R12), DX
+	MOVQ   24(R12), CX
+	MOVQ   32(R12), DI
+	MOVQ   40(R12), BX
+	MOVQ   8(R12), SI
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   48(R12), R10
+	MOVQ   $0x00000003, R11
+	LEAQ   (BX)(BX*2), R9
+	MOVQ   120(R12), R13
+	MOVQ   160(R12), R15
+	MOVQ   (R12), AX
+	TESTQ  AX, AX
+	JZ     done4211
+	SUBQ   $+48, AX
+	JGE    main4208
+
+early4207:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4207
+
+main4208:
+	TESTQ AX, AX
+	JZ    row4210
+
+run4209:
+	MOVQ AX, R14
+	ANDQ $0x03, R14
+	JZ   many4213
+
+single4212:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD 16(SI), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 24(SI), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD 32(SI), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD 40(SI), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	ADDQ         BX, DI
+	ADDQ         $+48, SI
+	DECQ         R14
+	JNZ          single4212
+
+many4213:
+	SHRQ $0x02, AX
+	JZ   end4214
+
+steps4215:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop4216:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VBROADCASTSD (SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 8(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD 16(SI), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 24(SI), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD 32(SI), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD 40(SI), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	VMOVUPS      (DI)(BX*1), Y0
+	VMOVUPS      32(DI)(BX*1), Y1
+	VBROADCASTSD 48(SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 56(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD 64(SI), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 72(SI), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD 80(SI), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD 88(SI), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	VMOVUPS      (DI)(BX*2), Y0
+	VMOVUPS      32(DI)(BX*2), Y1
+	VBROADCASTSD 96(SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 104(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD 112(SI), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 120(SI), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD 128(SI), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD 136(SI), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	VMOVUPS      (DI)(R9*1), Y0
+	VMOVUPS      32(DI)(R9*1), Y1
+	VBROADCASTSD 144(SI), Y2
+	VFMADD231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y5
+	VBROADCASTSD 152(SI), Y2
+	VFMADD231PD  Y0, Y2, Y6
+	VFMADD231PD  Y1, Y2, Y7
+	VBROADCASTSD 160(SI), Y2
+	VFMADD231PD  Y0, Y2, Y8
+	VFMADD231PD  Y1, Y2, Y9
+	VBROADCASTSD 168(SI), Y2
+	VFMADD231PD  Y0, Y2, Y10
+	VFMADD231PD  Y1, Y2, Y11
+	VBROADCASTSD 176(SI), Y2
+	VFMADD231PD  Y0, Y2, Y12
+	VFMADD231PD  Y1, Y2, Y13
+	VBROADCASTSD 184(SI), Y2
+	VFMADD231PD  Y0, Y2, Y14
+	VFMADD231PD  Y1, Y2, Y15
+	LEAQ         (DI)(BX*4), DI
+	ADDQ         $+192, SI
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop4216
+	CMPQ         152(R12), $0x00
+	JNE          same4217
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same4217
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same4217:
+	TESTQ AX, AX
+	JNZ   steps4215
+
+end4214:
+row4210:
+	TESTQ      R11, R11
+	JZ         done4211
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4209
+
+done4211:
+	MOVQ           R13, 120(R12)
+	MOVQ           R15, 160(R12)
+	MOVQ           184(R12), AX
+	MOVQ           48(R12), R13
+	MOVQ           56(R12), DX
+	VBROADCASTF128 264(R12), Y0
+	VBROADCASTF128 280(R12), Y1
+	VPERMILPD      $0x55, Y6, Y6
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y6, Y1, Y4
+	VPERMILPD      $0x55, Y7, Y7
+	VMULPD         Y0, Y5, Y5
+	VFMADD231PD    Y7, Y1, Y5
+	VPERMILPD      $0x55, Y10, Y10
+	VMULPD         Y0, Y8, Y8
+	VFMADD231PD    Y10, Y1, Y8
+	VPERMILPD      $0x55, Y11, Y11
+	VMULPD         Y0, Y9, Y9
+	VFMADD231PD    Y11, Y1, Y9
+	VPERMILPD      $0x55, Y14, Y14
+	VMULPD         Y0, Y12, Y12
+	VFMADD231PD    Y14, Y1, Y12
+	VPERMILPD      $0x55, Y15, Y15
+	VMULPD         Y0, Y13, Y13
+	VFMADD231PD    Y15, Y1, Y13
+	TESTQ          $0x00000001, AX
+	JZ             skip4218
+	VBROADCASTF128 200(R12), Y0
+	VBROADCASTF128 216(R12), Y1
+	VPERMILPD      $0x55, Y4, Y6
+	VMULPD         Y0, Y4, Y4
+	VFMADD231PD    Y6, Y1, Y4
+	VPERMILPD      $0x55, Y5, Y7
+	VMULPD         Y0, Y5, Y5
+	VFMADD231PD    Y7, Y1, Y5
+	VPERMILPD      $0x55, Y8, Y10
+	VMULPD         Y0, Y8, Y8
+	VFMADD231PD    Y10, Y1, Y8
+	VPERMILPD      $0x55, Y9, Y11
+	VMULPD         Y0, Y9, Y9
+	VFMADD231PD    Y11, Y1, Y9
+	VPERMILPD      $0x55, Y12, Y14
+	VMULPD         Y0, Y12, Y12
+	VFMADD231PD    Y14, Y1, Y12
+	VPERMILPD      $0x55, Y13, Y15
+	VMULPD         Y0, Y13, Y13
+	VFMADD231PD    Y15, Y1, Y13
+
+skip4218:
+	TESTQ          $0x00000002, AX
+	JZ             skip4219
+	VBROADCASTF128 232(R12), Y0
+	MOVQ           R13, SI
+	VMOVUPS        (SI), Y1
+	VFMADD231PD    Y1, Y0, Y4
+	VMOVUPS        32(SI), Y1
+	VFMADD231PD    Y1, Y0, Y5
+	ADDQ           DX, SI
+	VMOVUPS        (SI), Y1
+	VFMADD231PD    Y1, Y0, Y8
+	VMOVUPS        32(SI), Y1
+	VFMADD231PD    Y1, Y0, Y9
+	ADDQ           DX, SI
+	VMOVUPS        (SI), Y1
+	VFMADD231PD    Y1, Y0, Y12
+	VMOVUPS        32(SI), Y1
+	VFMADD231PD    Y1, Y0, Y13
+
+skip4219:
+	TESTQ          $0x00000004, AX
+	JZ             skip4220
+	VBROADCASTF128 248(R12), Y0
+	MOVQ           R13, SI
+	VMOVUPS        (SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y4
+	VMOVUPS        32(SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y5
+	ADDQ           DX, SI
+	VMOVUPS        (SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y8
+	VMOVUPS        32(SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y9
+	ADDQ           DX, SI
+	VMOVUPS        (SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y12
+	VMOVUPS        32(SI), Y1
+	VPERMILPD      $0x55, Y1, Y1
+	VFMADD231PD    Y1, Y0, Y13
+
+skip4220:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, (SI)
+	VMOVUPS Y13, 32(SI)
+	DECQ    72(R12)
+	JLE     last4221
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	JMP     tile4206
+
+last4221:
 	VZEROUPPER
 	RET
 
@@ -52429,65 +59807,65 @@ TEXT ·tileI16AVX2(SB), NOSPLIT, $0-8
 	MOVQ tile+0(FP), R12
 	MOVQ 168(R12), AX
 	CMPQ AX, $0x06
-	JGE  from3930
+	JGE  from4222
 	CMPQ AX, $0x03
-	JGE  from3931
+	JGE  from4223
 	CMPQ AX, $0x01
-	JGE  from3932
+	JGE  from4224
 	JMP  body0
 
-from3932:
+from4224:
 	CMPQ AX, $0x02
-	JGE  from3933
+	JGE  from4225
 	JMP  body1
 
-from3933:
+from4225:
 	JMP body2
 
-from3931:
+from4223:
 	CMPQ AX, $0x04
-	JGE  from3934
+	JGE  from4226
 	JMP  body3
 
-from3934:
+from4226:
 	CMPQ AX, $0x05
-	JGE  from3935
+	JGE  from4227
 	JMP  body4
 
-from3935:
+from4227:
 	JMP body5
 
-from3930:
+from4222:
 	CMPQ AX, $0x09
-	JGE  from3936
+	JGE  from4228
 	CMPQ AX, $0x07
-	JGE  from3937
+	JGE  from4229
 	JMP  body6
 
-from3937:
+from4229:
 	CMPQ AX, $0x08
-	JGE  from3938
+	JGE  from4230
 	JMP  body7
 
-from3938:
+from4230:
 	JMP body8
 
-from3936:
+from4228:
 	CMPQ AX, $0x0a
-	JGE  from3939
+	JGE  from4231
 	JMP  body9
 
-from3939:
+from4231:
 	CMPQ AX, $0x0b
-	JGE  from3940
+	JGE  from4232
 	JMP  body10
 
-from3940:
+from4232:
 	JMP body11
 
 body0:
 	// 1 rows, 1 vectors of 32 bytes
-tile3941:
+tile4233:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -52495,37 +59873,37 @@ tile3941:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero3947
+	JZ      zero4239
 	VMOVUPS (R13), Y4
-	JMP     ready3948
+	JMP     ready4240
 
-zero3947:
+zero4239:
 	VXORPS Y4, Y4, Y4
 
-ready3948:
+ready4240:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000001, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done3946
+	JZ    done4238
 	SUBQ  $+16, AX
-	JGE   main3943
+	JGE   main4235
 
-early3942:
+early4234:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3942
+	JL         early4234
 
-main3943:
+main4235:
 	TESTQ AX, AX
-	JZ    row3945
+	JZ    row4237
 
-run3944:
+run4236:
 	PCALIGN $0x20
 
-loop3950:
+loop4241:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -52533,42 +59911,42 @@ loop3950:
 	VPADDD       Y3, Y4, Y4
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3950
+	JNZ          loop4241
 
-row3945:
+row4237:
 	TESTQ      R11, R11
-	JZ         done3946
+	JZ         done4238
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3944
+	JMP        run4236
 
-done3946:
+done4238:
 	MOVQ         184(R12), AX
 	MOVQ         192(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3951
+	JZ           skip4242
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 
-skip3951:
+skip4242:
 	TESTQ        $0x00000002, AX
-	JZ           skip3952
+	JZ           skip4243
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y4, Y4
 
-skip3952:
+skip4243:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3953
+	JLE        last4244
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -52577,15 +59955,15 @@ skip3952:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile3941
+	JMP        tile4233
 
-last3953:
+last4244:
 	VZEROUPPER
 	RET
 
 body1:
 	// 2 rows, 1 vectors of 32 bytes
-tile3954:
+tile4245:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -52593,39 +59971,39 @@ tile3954:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero3960
+	JZ      zero4251
 	VMOVUPS (R13), Y4
 	VMOVUPS (R13), Y5
-	JMP     ready3961
+	JMP     ready4252
 
-zero3960:
+zero4251:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready3961:
+ready4252:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000002, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done3959
+	JZ    done4250
 	SUBQ  $+32, AX
-	JGE   main3956
+	JGE   main4247
 
-early3955:
+early4246:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3955
+	JL         early4246
 
-main3956:
+main4247:
 	TESTQ AX, AX
-	JZ    row3958
+	JZ    row4249
 
-run3957:
+run4248:
 	PCALIGN $0x20
 
-loop3963:
+loop4253:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -52636,32 +60014,32 @@ loop3963:
 	VPADDD       Y3, Y5, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3963
+	JNZ          loop4253
 
-row3958:
+row4249:
 	TESTQ      R11, R11
-	JZ         done3959
+	JZ         done4250
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3957
+	JMP        run4248
 
-done3959:
+done4250:
 	MOVQ         184(R12), AX
 	MOVQ         192(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3964
+	JZ           skip4254
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 
-skip3964:
+skip4254:
 	TESTQ        $0x00000002, AX
-	JZ           skip3965
+	JZ           skip4255
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -52672,13 +60050,13 @@ skip3964:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 
-skip3965:
+skip4255:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
 	VMASKMOVPS Y5, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3966
+	JLE        last4256
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -52687,15 +60065,15 @@ skip3965:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile3954
+	JMP        tile4245
 
-last3966:
+last4256:
 	VZEROUPPER
 	RET
 
 body2:
 	// 3 rows, 1 vectors of 32 bytes
-tile3967:
+tile4257:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -52703,41 +60081,41 @@ tile3967:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero3973
+	JZ      zero4263
 	VMOVUPS (R13), Y4
 	VMOVUPS (R13), Y5
 	VMOVUPS (R13), Y6
-	JMP     ready3974
+	JMP     ready4264
 
-zero3973:
+zero4263:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready3974:
+ready4264:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000003, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done3972
+	JZ    done4262
 	SUBQ  $+48, AX
-	JGE   main3969
+	JGE   main4259
 
-early3968:
+early4258:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3968
+	JL         early4258
 
-main3969:
+main4259:
 	TESTQ AX, AX
-	JZ    row3971
+	JZ    row4261
 
-run3970:
+run4260:
 	PCALIGN $0x20
 
-loop3976:
+loop4265:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -52751,33 +60129,33 @@ loop3976:
 	VPADDD       Y3, Y6, Y6
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop3976
+	JNZ          loop4265
 
-row3971:
+row4261:
 	TESTQ      R11, R11
-	JZ         done3972
+	JZ         done4262
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3970
+	JMP        run4260
 
-done3972:
+done4262:
 	MOVQ         184(R12), AX
 	MOVQ         192(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3977
+	JZ           skip4266
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 	VPMULLD      Y0, Y6, Y6
 
-skip3977:
+skip4266:
 	TESTQ        $0x00000002, AX
-	JZ           skip3978
+	JZ           skip4267
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -52792,7 +60170,7 @@ skip3977:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y6, Y6
 
-skip3978:
+skip4267:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -52800,7 +60178,7 @@ skip3978:
 	ADDQ       DX, SI
 	VMASKMOVPS Y6, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3979
+	JLE        last4268
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -52809,15 +60187,15 @@ skip3978:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile3967
+	JMP        tile4257
 
-last3979:
+last4268:
 	VZEROUPPER
 	RET
 
 body3:
 	// 4 rows, 1 vectors of 32 bytes
-tile3980:
+tile4269:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -52827,43 +60205,43 @@ tile3980:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero3986
+	JZ      zero4275
 	VMOVUPS (R13), Y4
 	VMOVUPS (R13), Y5
 	VMOVUPS (R13), Y6
 	VMOVUPS (R13), Y7
-	JMP     ready3987
+	JMP     ready4276
 
-zero3986:
+zero4275:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready3987:
+ready4276:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000004, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done3985
+	JZ    done4274
 	SUBQ  $+64, AX
-	JGE   main3982
+	JGE   main4271
 
-early3981:
+early4270:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3981
+	JL         early4270
 
-main3982:
+main4271:
 	TESTQ AX, AX
-	JZ    row3984
+	JZ    row4273
 
-run3983:
+run4272:
 	PCALIGN $0x20
 
-loop3989:
+loop4277:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -52881,34 +60259,34 @@ loop3989:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop3989
+	JNZ          loop4277
 
-row3984:
+row4273:
 	TESTQ      R11, R11
-	JZ         done3985
+	JZ         done4274
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3983
+	JMP        run4272
 
-done3985:
+done4274:
 	MOVQ         184(R12), AX
 	MOVQ         192(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip3990
+	JZ           skip4278
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 	VPMULLD      Y0, Y6, Y6
 	VPMULLD      Y0, Y7, Y7
 
-skip3990:
+skip4278:
 	TESTQ        $0x00000002, AX
-	JZ           skip3991
+	JZ           skip4279
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -52927,7 +60305,7 @@ skip3990:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y7, Y7
 
-skip3991:
+skip4279:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -52937,7 +60315,7 @@ skip3991:
 	ADDQ       DX, SI
 	VMASKMOVPS Y7, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last3992
+	JLE        last4280
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -52946,15 +60324,15 @@ skip3991:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile3980
+	JMP        tile4269
 
-last3992:
+last4280:
 	VZEROUPPER
 	RET
 
 body4:
 	// 5 rows, 1 vectors of 32 bytes
-tile3993:
+tile4281:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -52964,45 +60342,45 @@ tile3993:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero3999
+	JZ      zero4287
 	VMOVUPS (R13), Y4
 	VMOVUPS (R13), Y5
 	VMOVUPS (R13), Y6
 	VMOVUPS (R13), Y7
 	VMOVUPS (R13), Y8
-	JMP     ready4000
+	JMP     ready4288
 
-zero3999:
+zero4287:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-ready4000:
+ready4288:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000005, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done3998
+	JZ    done4286
 	SUBQ  $+80, AX
-	JGE   main3995
+	JGE   main4283
 
-early3994:
+early4282:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early3994
+	JL         early4282
 
-main3995:
+main4283:
 	TESTQ AX, AX
-	JZ    row3997
+	JZ    row4285
 
-run3996:
+run4284:
 	PCALIGN $0x20
 
-loop4002:
+loop4289:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -53023,25 +60401,25 @@ loop4002:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop4002
+	JNZ          loop4289
 
-row3997:
+row4285:
 	TESTQ      R11, R11
-	JZ         done3998
+	JZ         done4286
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run3996
+	JMP        run4284
 
-done3998:
+done4286:
 	MOVQ         184(R12), AX
 	MOVQ         192(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip4003
+	JZ           skip4290
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -53049,9 +60427,9 @@ done3998:
 	VPMULLD      Y0, Y7, Y7
 	VPMULLD      Y0, Y8, Y8
 
-skip4003:
+skip4290:
 	TESTQ        $0x00000002, AX
-	JZ           skip4004
+	JZ           skip4291
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -53074,7 +60452,7 @@ skip4003:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y8, Y8
 
-skip4004:
+skip4291:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -53086,7 +60464,7 @@ skip4004:
 	ADDQ       DX, SI
 	VMASKMOVPS Y8, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last4005
+	JLE        last4292
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -53095,15 +60473,15 @@ skip4004:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile3993
+	JMP        tile4281
 
-last4005:
+last4292:
 	VZEROUPPER
 	RET
 
 body5:
 	// 6 rows, 1 vectors of 32 bytes
-tile4006:
+tile4293:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -53113,16 +60491,16 @@ tile4006:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero4012
+	JZ      zero4299
 	VMOVUPS (R13), Y4
 	VMOVUPS (R13), Y5
 	VMOVUPS (R13), Y6
 	VMOVUPS (R13), Y7
 	VMOVUPS (R13), Y8
 	VMOVUPS (R13), Y9
-	JMP     ready4013
+	JMP     ready4300
 
-zero4012:
+zero4299:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -53130,30 +60508,30 @@ zero4012:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready4013:
+ready4300:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000006, R11
 	MOVQ  120(R12), R13
 	MOVQ  160(R12), R15
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done4011
+	JZ    done4298
 	SUBQ  $+96, AX
-	JGE   main4008
+	JGE   main4295
 
-early4007:
+early4294:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early4007
+	JL         early4294
 
-main4008:
+main4295:
 	TESTQ AX, AX
-	JZ    row4010
+	JZ    row4297
 
-run4009:
-steps4014:
+run4296:
+steps4301:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -53161,7 +60539,7 @@ steps4014:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop4015:
+loop4302:
 	VMOVUPS      (DI), Y0
 	ADDQ         BX, DI
 	VBROADCASTSS (SI), Y2
@@ -53187,32 +60565,32 @@ loop4015:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop4015
+	JNZ          loop4302
 	CMPQ         152(R12), $0x00
-	JNE          same4016
+	JNE          same4303
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same4016
+	JNZ          same4303
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same4016:
+same4303:
 	TESTQ AX, AX
-	JNZ   steps4014
+	JNZ   steps4301
 
-row4010:
+row4297:
 	TESTQ      R11, R11
-	JZ         done4011
+	JZ         done4298
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run4009
+	JMP        run4296
 
-done4011:
+done4298:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
@@ -53221,7 +60599,7 @@ done4011:
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip4017
+	JZ           skip4304
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -53230,9 +60608,9 @@ done4011:
 	VPMULLD      Y0, Y8, Y8
 	VPMULLD      Y0, Y9, Y9
 
-skip4017:
+skip4304:
 	TESTQ        $0x00000002, AX
-	JZ           skip4018
+	JZ           skip4305
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMASKMOVPS   (SI), Y3, Y1
@@ -53259,7 +60637,7 @@ skip4017:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y9, Y9
 
-skip4018:
+skip4305:
 	MOVQ       R13, SI
 	VMASKMOVPS Y4, Y3, (SI)
 	ADDQ       DX, SI
@@ -53273,7 +60651,7 @@ skip4018:
 	ADDQ       DX, SI
 	VMASKMOVPS Y9, Y3, (SI)
 	DECQ       72(R12)
-	JLE        last4019
+	JLE        last4306
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -53282,15 +60660,15 @@ skip4018:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile4006
+	JMP        tile4293
 
-last4019:
+last4306:
 	VZEROUPPER
 	RET
 
 body6:
 	// 1 rows, 2 vectors of 32 bytes
-tile4020:
+tile4307:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -53298,39 +60676,39 @@ tile4020:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero4026
+	JZ      zero4313
 	VMOVUPS (R13), Y4
 	VMOVUPS 32(R13), Y5
-	JMP     ready4027
+	JMP     ready4314
 
-zero4026:
+zero4313:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready4027:
+ready4314:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000001, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done4025
+	JZ    done4312
 	SUBQ  $+16, AX
-	JGE   main4022
+	JGE   main4309
 
-early4021:
+early4308:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early4021
+	JL         early4308
 
-main4022:
+main4309:
 	TESTQ AX, AX
-	JZ    row4024
+	JZ    row4311
 
-run4023:
+run4310:
 	PCALIGN $0x20
 
-loop4029:
+loop4315:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -53341,32 +60719,32 @@ loop4029:
 	VPADDD       Y3, Y5, Y5
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop4029
+	JNZ          loop4315
 
-row4024:
+row4311:
 	TESTQ      R11, R11
-	JZ         done4025
+	JZ         done4312
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run4023
+	JMP        run4310
 
-done4025:
+done4312:
 	MOVQ         184(R12), AX
 	MOVQ         192(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip4030
+	JZ           skip4316
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 
-skip4030:
+skip4316:
 	TESTQ        $0x00000002, AX
-	JZ           skip4031
+	JZ           skip4317
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -53376,12 +60754,12 @@ skip4030:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y5, Y5
 
-skip4031:
+skip4317:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last4032
+	JLE        last4318
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -53390,15 +60768,15 @@ skip4031:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile4020
+	JMP        tile4307
 
-last4032:
+last4318:
 	VZEROUPPER
 	RET
 
 body7:
 	// 2 rows, 2 vectors of 32 bytes
-tile4033:
+tile4319:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -53406,43 +60784,43 @@ tile4033:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero4039
+	JZ      zero4325
 	VMOVUPS (R13), Y4
 	VMOVUPS 32(R13), Y5
 	VMOVUPS (R13), Y6
 	VMOVUPS 32(R13), Y7
-	JMP     ready4040
+	JMP     ready4326
 
-zero4039:
+zero4325:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready4040:
+ready4326:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000002, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done4038
+	JZ    done4324
 	SUBQ  $+32, AX
-	JGE   main4035
+	JGE   main4321
 
-early4034:
+early4320:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early4034
+	JL         early4320
 
-main4035:
+main4321:
 	TESTQ AX, AX
-	JZ    row4037
+	JZ    row4323
 
-run4036:
+run4322:
 	PCALIGN $0x20
 
-loop4042:
+loop4327:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -53458,34 +60836,34 @@ loop4042:
 	VPADDD       Y3, Y7, Y7
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop4042
+	JNZ          loop4327
 
-row4037:
+row4323:
 	TESTQ      R11, R11
-	JZ         done4038
+	JZ         done4324
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run4036
+	JMP        run4322
 
-done4038:
+done4324:
 	MOVQ         184(R12), AX
 	MOVQ         192(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip4043
+	JZ           skip4328
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
 	VPMULLD      Y0, Y6, Y6
 	VPMULLD      Y0, Y7, Y7
 
-skip4043:
+skip4328:
 	TESTQ        $0x00000002, AX
-	JZ           skip4044
+	JZ           skip4329
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -53502,7 +60880,7 @@ skip4043:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y7, Y7
 
-skip4044:
+skip4329:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -53510,7 +60888,7 @@ skip4044:
 	VMOVUPS    Y6, (SI)
 	VMASKMOVPS Y7, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last4045
+	JLE        last4330
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -53519,15 +60897,15 @@ skip4044:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile4033
+	JMP        tile4319
 
-last4045:
+last4330:
 	VZEROUPPER
 	RET
 
 body8:
 	// 3 rows, 2 vectors of 32 bytes
-tile4046:
+tile4331:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -53535,16 +60913,16 @@ tile4046:
 	MOVQ    8(R12), SI
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero4052
+	JZ      zero4337
 	VMOVUPS (R13), Y4
 	VMOVUPS 32(R13), Y5
 	VMOVUPS (R13), Y6
 	VMOVUPS 32(R13), Y7
 	VMOVUPS (R13), Y8
 	VMOVUPS 32(R13), Y9
-	JMP     ready4053
+	JMP     ready4338
 
-zero4052:
+zero4337:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -53552,30 +60930,30 @@ zero4052:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-ready4053:
+ready4338:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000003, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done4051
+	JZ    done4336
 	SUBQ  $+48, AX
-	JGE   main4048
+	JGE   main4333
 
-early4047:
+early4332:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early4047
+	JL         early4332
 
-main4048:
+main4333:
 	TESTQ AX, AX
-	JZ    row4050
+	JZ    row4335
 
-run4049:
+run4334:
 	PCALIGN $0x20
 
-loop4055:
+loop4339:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -53596,25 +60974,25 @@ loop4055:
 	VPADDD       Y3, Y9, Y9
 	ADDQ         CX, SI
 	DECQ         AX
-	JNZ          loop4055
+	JNZ          loop4339
 
-row4050:
+row4335:
 	TESTQ      R11, R11
-	JZ         done4051
+	JZ         done4336
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run4049
+	JMP        run4334
 
-done4051:
+done4336:
 	MOVQ         184(R12), AX
 	MOVQ         192(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip4056
+	JZ           skip4340
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -53623,9 +61001,9 @@ done4051:
 	VPMULLD      Y0, Y8, Y8
 	VPMULLD      Y0, Y9, Y9
 
-skip4056:
+skip4340:
 	TESTQ        $0x00000002, AX
-	JZ           skip4057
+	JZ           skip4341
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -53649,7 +61027,7 @@ skip4056:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y9, Y9
 
-skip4057:
+skip4341:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -53660,7 +61038,7 @@ skip4057:
 	VMOVUPS    Y8, (SI)
 	VMASKMOVPS Y9, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last4058
+	JLE        last4342
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -53669,15 +61047,15 @@ skip4057:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile4046
+	JMP        tile4331
 
-last4058:
+last4342:
 	VZEROUPPER
 	RET
 
 body9:
 	// 4 rows, 2 vectors of 32 bytes
-tile4059:
+tile4343:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -53687,7 +61065,7 @@ tile4059:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero4065
+	JZ      zero4349
 	VMOVUPS (R13), Y4
 	VMOVUPS 32(R13), Y5
 	VMOVUPS (R13), Y6
@@ -53696,9 +61074,9 @@ tile4059:
 	VMOVUPS 32(R13), Y9
 	VMOVUPS (R13), Y10
 	VMOVUPS 32(R13), Y11
-	JMP     ready4066
+	JMP     ready4350
 
-zero4065:
+zero4349:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -53708,30 +61086,30 @@ zero4065:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-ready4066:
+ready4350:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000004, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done4064
+	JZ    done4348
 	SUBQ  $+64, AX
-	JGE   main4061
+	JGE   main4345
 
-early4060:
+early4344:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early4060
+	JL         early4344
 
-main4061:
+main4345:
 	TESTQ AX, AX
-	JZ    row4063
+	JZ    row4347
 
-run4062:
+run4346:
 	PCALIGN $0x20
 
-loop4068:
+loop4351:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -53758,25 +61136,25 @@ loop4068:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop4068
+	JNZ          loop4351
 
-row4063:
+row4347:
 	TESTQ      R11, R11
-	JZ         done4064
+	JZ         done4348
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run4062
+	JMP        run4346
 
-done4064:
+done4348:
 	MOVQ         184(R12), AX
 	MOVQ         192(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip4069
+	JZ           skip4352
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -53787,9 +61165,9 @@ done4064:
 	VPMULLD      Y0, Y10, Y10
 	VPMULLD      Y0, Y11, Y11
 
-skip4069:
+skip4352:
 	TESTQ        $0x00000002, AX
-	JZ           skip4070
+	JZ           skip4353
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -53820,7 +61198,7 @@ skip4069:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y11, Y11
 
-skip4070:
+skip4353:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -53834,7 +61212,7 @@ skip4070:
 	VMOVUPS    Y10, (SI)
 	VMASKMOVPS Y11, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last4071
+	JLE        last4354
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -53843,15 +61221,15 @@ skip4070:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile4059
+	JMP        tile4343
 
-last4071:
+last4354:
 	VZEROUPPER
 	RET
 
 body10:
 	// 5 rows, 2 vectors of 32 bytes
-tile4072:
+tile4355:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -53861,7 +61239,7 @@ tile4072:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero4078
+	JZ      zero4361
 	VMOVUPS (R13), Y4
 	VMOVUPS 32(R13), Y5
 	VMOVUPS (R13), Y6
@@ -53872,9 +61250,9 @@ tile4072:
 	VMOVUPS 32(R13), Y11
 	VMOVUPS (R13), Y12
 	VMOVUPS 32(R13), Y13
-	JMP     ready4079
+	JMP     ready4362
 
-zero4078:
+zero4361:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -53886,30 +61264,30 @@ zero4078:
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
 
-ready4079:
+ready4362:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000005, R11
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done4077
+	JZ    done4360
 	SUBQ  $+80, AX
-	JGE   main4074
+	JGE   main4357
 
-early4073:
+early4356:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early4073
+	JL         early4356
 
-main4074:
+main4357:
 	TESTQ AX, AX
-	JZ    row4076
+	JZ    row4359
 
-run4075:
+run4358:
 	PCALIGN $0x20
 
-loop4081:
+loop4363:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -53941,25 +61319,25 @@ loop4081:
 	ADDQ         CX, SI
 	ADDQ         CX, R8
 	DECQ         AX
-	JNZ          loop4081
+	JNZ          loop4363
 
-row4076:
+row4359:
 	TESTQ      R11, R11
-	JZ         done4077
+	JZ         done4360
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run4075
+	JMP        run4358
 
-done4077:
+done4360:
 	MOVQ         184(R12), AX
 	MOVQ         192(R12), R13
 	VMOVUPS      (R13), Y3
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip4082
+	JZ           skip4364
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -53972,9 +61350,9 @@ done4077:
 	VPMULLD      Y0, Y12, Y12
 	VPMULLD      Y0, Y13, Y13
 
-skip4082:
+skip4364:
 	TESTQ        $0x00000002, AX
-	JZ           skip4083
+	JZ           skip4365
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -54012,7 +61390,7 @@ skip4082:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y13, Y13
 
-skip4083:
+skip4365:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -54029,7 +61407,7 @@ skip4083:
 	VMOVUPS    Y12, (SI)
 	VMASKMOVPS Y13, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last4084
+	JLE        last4366
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -54038,15 +61416,15 @@ skip4083:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile4072
+	JMP        tile4355
 
-last4084:
+last4366:
 	VZEROUPPER
 	RET
 
 body11:
 	// 6 rows, 2 vectors of 32 bytes
-tile4085:
+tile4367:
 	MOVQ    16(R12), DX
 	MOVQ    24(R12), CX
 	MOVQ    32(R12), DI
@@ -54056,7 +61434,7 @@ tile4085:
 	ADDQ    DX, R8
 	MOVQ    64(R12), R13
 	TESTQ   R13, R13
-	JZ      zero4091
+	JZ      zero4373
 	VMOVUPS (R13), Y4
 	VMOVUPS 32(R13), Y5
 	VMOVUPS (R13), Y6
@@ -54069,9 +61447,9 @@ tile4085:
 	VMOVUPS 32(R13), Y13
 	VMOVUPS (R13), Y14
 	VMOVUPS 32(R13), Y15
-	JMP     ready4092
+	JMP     ready4374
 
-zero4091:
+zero4373:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -54085,30 +61463,30 @@ zero4091:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 
-ready4092:
+ready4374:
 	MOVQ  48(R12), R10
 	MOVQ  $0x00000006, R11
 	MOVQ  120(R12), R13
 	MOVQ  160(R12), R15
 	MOVQ  (R12), AX
 	TESTQ AX, AX
-	JZ    done4090
+	JZ    done4372
 	SUBQ  $+96, AX
-	JGE   main4087
+	JGE   main4369
 
-early4086:
+early4368:
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	ADDQ       $+16, AX
-	JL         early4086
+	JL         early4368
 
-main4087:
+main4369:
 	TESTQ AX, AX
-	JZ    row4089
+	JZ    row4371
 
-run4088:
-steps4093:
+run4370:
+steps4375:
 	MOVQ    152(R12), R14
 	CMPQ    AX, R14
 	CMOVQLT AX, R14
@@ -54116,7 +61494,7 @@ steps4093:
 	SUBQ    R14, 152(R12)
 	PCALIGN $0x20
 
-loop4094:
+loop4376:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      32(DI), Y1
 	ADDQ         BX, DI
@@ -54155,32 +61533,32 @@ loop4094:
 	PREFETCHT1   (R13)
 	ADDQ         R15, R13
 	DECQ         R14
-	JNZ          loop4094
+	JNZ          loop4376
 	CMPQ         152(R12), $0x00
-	JNE          same4095
+	JNE          same4377
 	ADDQ         136(R12), R13
 	MOVQ         128(R12), R14
 	MOVQ         R14, 152(R12)
 	DECQ         144(R12)
-	JNZ          same4095
+	JNZ          same4377
 	MOVQ         R12, R13
 	XORQ         R15, R15
 	MOVQ         $+1073741824, 152(R12)
 
-same4095:
+same4377:
 	TESTQ AX, AX
-	JNZ   steps4093
+	JNZ   steps4375
 
-row4089:
+row4371:
 	TESTQ      R11, R11
-	JZ         done4090
+	JZ         done4372
 	PREFETCHT0 (R10)
 	ADDQ       56(R12), R10
 	DECQ       R11
 	MOVQ       $0x00000010, AX
-	JMP        run4088
+	JMP        run4370
 
-done4090:
+done4372:
 	MOVQ         R13, 120(R12)
 	MOVQ         R15, 160(R12)
 	MOVQ         184(R12), AX
@@ -54189,7 +61567,7 @@ done4090:
 	MOVQ         48(R12), R13
 	MOVQ         56(R12), DX
 	TESTQ        $0x00000001, AX
-	JZ           skip4096
+	JZ           skip4378
 	VPBROADCASTD 200(R12), Y0
 	VPMULLD      Y0, Y4, Y4
 	VPMULLD      Y0, Y5, Y5
@@ -54204,9 +61582,9 @@ done4090:
 	VPMULLD      Y0, Y14, Y14
 	VPMULLD      Y0, Y15, Y15
 
-skip4096:
+skip4378:
 	TESTQ        $0x00000002, AX
-	JZ           skip4097
+	JZ           skip4379
 	VPBROADCASTD 232(R12), Y0
 	MOVQ         R13, SI
 	VMOVUPS      (SI), Y1
@@ -54251,7 +61629,7 @@ skip4096:
 	VPMULLD      Y0, Y1, Y1
 	VPADDD       Y1, Y15, Y15
 
-skip4097:
+skip4379:
 	MOVQ       R13, SI
 	VMOVUPS    Y4, (SI)
 	VMASKMOVPS Y5, Y3, 32(SI)
@@ -54271,7 +61649,7 @@ skip4097:
 	VMOVUPS    Y14, (SI)
 	VMASKMOVPS Y15, Y3, 32(SI)
 	DECQ       72(R12)
-	JLE        last4098
+	JLE        last4380
 	MOVQ       80(R12), AX
 	ADDQ       AX, 8(R12)
 	MOVQ       88(R12), AX
@@ -54280,9 +61658,9 @@ skip4097:
 	ADDQ       AX, 48(R12)
 	MOVQ       104(R12), AX
 	ADDQ       AX, 64(R12)
-	JMP        tile4085
+	JMP        tile4367
 
-last4098:
+last4380:
 	VZEROUPPER
 	RET
 
@@ -54304,12 +61682,12 @@ TEXT ·packCopyAVX512(SB), NOSPLIT, $0-56
 	KMOVW   R9, K4
 	IMUL3Q  $0x18, DX, R10
 	TESTQ   R9, R9
-	JZ      narrow4099
+	JZ      narrow4381
 	TESTQ   AX, AX
-	JLE     done4102
+	JLE     done4384
 	PCALIGN $0x20
 
-loop4101:
+loop4383:
 	VMOVDQU32.Z (SI), K1, Z0
 	VMOVDQU32.Z 64(SI), K2, Z1
 	PREFETCHT0  (SI)(R10*1)
@@ -54320,17 +61698,17 @@ loop4101:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop4101
+	JG          loop4383
 
-done4102:
-	JMP end4100
+done4384:
+	JMP end4382
 
-narrow4099:
+narrow4381:
 	TESTQ   AX, AX
-	JLE     done4104
+	JLE     done4386
 	PCALIGN $0x20
 
-loop4103:
+loop4385:
 	VMOVDQU32.Z (SI), K1, Z0
 	PREFETCHT0  (SI)(R10*1)
 	VMOVDQU32   Z0, K3, (DI)
@@ -54338,10 +61716,10 @@ loop4103:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop4103
+	JG          loop4385
 
-done4104:
-end4100:
+done4386:
+end4382:
 	VZEROUPPER
 	RET
 
@@ -54358,13 +61736,13 @@ TEXT ·packCopyAVX2(SB), NOSPLIT, $0-56
 	VMOVDQU (R8), Y2
 	IMUL3Q  $0x18, DX, R10
 	TESTQ   R9, R9
-	JZ      narrow4105
+	JZ      narrow4387
 	VMOVDQU (R9), Y3
 	TESTQ   AX, AX
-	JLE     done4108
+	JLE     done4390
 	PCALIGN $0x20
 
-loop4107:
+loop4389:
 	VPMASKMOVD (SI), Y2, Y0
 	VPMASKMOVD 32(SI), Y3, Y1
 	PREFETCHT0 (SI)(R10*1)
@@ -54374,17 +61752,17 @@ loop4107:
 	ADDQ       BX, DI
 	DECQ       AX
 	TESTQ      AX, AX
-	JG         loop4107
+	JG         loop4389
 
-done4108:
-	JMP end4106
+done4390:
+	JMP end4388
 
-narrow4105:
+narrow4387:
 	TESTQ   AX, AX
-	JLE     done4110
+	JLE     done4392
 	PCALIGN $0x20
 
-loop4109:
+loop4391:
 	VPMASKMOVD (SI), Y2, Y0
 	PREFETCHT0 (SI)(R10*1)
 	VMOVDQU    Y0, (DI)
@@ -54392,10 +61770,10 @@ loop4109:
 	ADDQ       BX, DI
 	DECQ       AX
 	TESTQ      AX, AX
-	JG         loop4109
+	JG         loop4391
 
-done4110:
-end4106:
+done4392:
+end4388:
 	VZEROUPPER
 	RET
 
@@ -54411,10 +61789,10 @@ TEXT ·packTrans32AVX512(SB), NOSPLIT, $0-56
 	MOVQ    store+48(FP), R8
 	KMOVW   R8, K2
 	TESTQ   AX, AX
-	JLE     done4112
+	JLE     done4394
 	PCALIGN $0x20
 
-loop4111:
+loop4393:
 	MOVQ       $0x00000010, R9
 	CMPQ       AX, R9
 	CMOVQLT    AX, R9
@@ -54439,87 +61817,87 @@ loop4111:
 	VPXORD     Z0, Z0, Z0
 	MOVQ       SI, R11
 	CMPQ       CX, $0x00
-	JLE        loaded4113
+	JLE        loaded4395
 	VMOVUPS.Z  (R11), K1, Z0
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x01
-	JLE        loaded4113
+	JLE        loaded4395
 	VMOVUPS.Z  (R11), K1, Z1
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x02
-	JLE        loaded4113
+	JLE        loaded4395
 	VMOVUPS.Z  (R11), K1, Z2
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x03
-	JLE        loaded4113
+	JLE        loaded4395
 	VMOVUPS.Z  (R11), K1, Z3
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x04
-	JLE        loaded4113
+	JLE        loaded4395
 	VMOVUPS.Z  (R11), K1, Z4
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x05
-	JLE        loaded4113
+	JLE        loaded4395
 	VMOVUPS.Z  (R11), K1, Z5
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x06
-	JLE        loaded4113
+	JLE        loaded4395
 	VMOVUPS.Z  (R11), K1, Z6
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x07
-	JLE        loaded4113
+	JLE        loaded4395
 	VMOVUPS.Z  (R11), K1, Z7
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x08
-	JLE        loaded4113
+	JLE        loaded4395
 	VMOVUPS.Z  (R11), K1, Z8
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x09
-	JLE        loaded4113
+	JLE        loaded4395
 	VMOVUPS.Z  (R11), K1, Z9
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0a
-	JLE        loaded4113
+	JLE        loaded4395
 	VMOVUPS.Z  (R11), K1, Z10
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0b
-	JLE        loaded4113
+	JLE        loaded4395
 	VMOVUPS.Z  (R11), K1, Z11
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0c
-	JLE        loaded4113
+	JLE        loaded4395
 	VMOVUPS.Z  (R11), K1, Z12
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0d
-	JLE        loaded4113
+	JLE        loaded4395
 	VMOVUPS.Z  (R11), K1, Z13
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0e
-	JLE        loaded4113
+	JLE        loaded4395
 	VMOVUPS.Z  (R11), K1, Z14
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0f
-	JLE        loaded4113
+	JLE        loaded4395
 	VMOVUPS.Z  (R11), K1, Z15
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 
-loaded4113:
+loaded4395:
 	VUNPCKLPS  Z1, Z0, Z16
 	VUNPCKHPS  Z1, Z0, Z17
 	VUNPCKLPS  Z3, Z2, Z18
@@ -54587,73 +61965,73 @@ loaded4113:
 	VMOVUPS    Z0, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4114
+	JZ         stored4396
 	VMOVUPS    Z1, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4114
+	JZ         stored4396
 	VMOVUPS    Z2, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4114
+	JZ         stored4396
 	VMOVUPS    Z3, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4114
+	JZ         stored4396
 	VMOVUPS    Z4, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4114
+	JZ         stored4396
 	VMOVUPS    Z5, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4114
+	JZ         stored4396
 	VMOVUPS    Z6, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4114
+	JZ         stored4396
 	VMOVUPS    Z7, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4114
+	JZ         stored4396
 	VMOVUPS    Z8, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4114
+	JZ         stored4396
 	VMOVUPS    Z9, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4114
+	JZ         stored4396
 	VMOVUPS    Z10, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4114
+	JZ         stored4396
 	VMOVUPS    Z11, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4114
+	JZ         stored4396
 	VMOVUPS    Z12, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4114
+	JZ         stored4396
 	VMOVUPS    Z13, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4114
+	JZ         stored4396
 	VMOVUPS    Z14, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4114
+	JZ         stored4396
 	VMOVUPS    Z15, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
 
-stored4114:
+stored4396:
 	ADDQ  $0x40, SI
 	TESTQ AX, AX
-	JG    loop4111
+	JG    loop4393
 
-done4112:
+done4394:
 	VZEROUPPER
 	RET
 
@@ -54669,10 +62047,10 @@ TEXT ·packTrans64AVX512(SB), NOSPLIT, $0-56
 	MOVQ    store+48(FP), R8
 	KMOVW   R8, K2
 	TESTQ   AX, AX
-	JLE     done4116
+	JLE     done4398
 	PCALIGN $0x20
 
-loop4115:
+loop4397:
 	MOVQ       $0x00000008, R9
 	CMPQ       AX, R9
 	CMOVQLT    AX, R9
@@ -54689,47 +62067,47 @@ loop4115:
 	VPXORD     Z0, Z0, Z0
 	MOVQ       SI, R11
 	CMPQ       CX, $0x00
-	JLE        loaded4117
+	JLE        loaded4399
 	VMOVUPD.Z  (R11), K1, Z0
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x01
-	JLE        loaded4117
+	JLE        loaded4399
 	VMOVUPD.Z  (R11), K1, Z1
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x02
-	JLE        loaded4117
+	JLE        loaded4399
 	VMOVUPD.Z  (R11), K1, Z2
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x03
-	JLE        loaded4117
+	JLE        loaded4399
 	VMOVUPD.Z  (R11), K1, Z3
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x04
-	JLE        loaded4117
+	JLE        loaded4399
 	VMOVUPD.Z  (R11), K1, Z4
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x05
-	JLE        loaded4117
+	JLE        loaded4399
 	VMOVUPD.Z  (R11), K1, Z5
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x06
-	JLE        loaded4117
+	JLE        loaded4399
 	VMOVUPD.Z  (R11), K1, Z6
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x07
-	JLE        loaded4117
+	JLE        loaded4399
 	VMOVUPD.Z  (R11), K1, Z7
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 
-loaded4117:
+loaded4399:
 	VUNPCKLPD  Z1, Z0, Z8
 	VUNPCKHPD  Z1, Z0, Z9
 	VUNPCKLPD  Z3, Z2, Z10
@@ -54757,41 +62135,41 @@ loaded4117:
 	VMOVUPD    Z8, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4118
+	JZ         stored4400
 	VMOVUPD    Z9, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4118
+	JZ         stored4400
 	VMOVUPD    Z10, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4118
+	JZ         stored4400
 	VMOVUPD    Z11, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4118
+	JZ         stored4400
 	VMOVUPD    Z12, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4118
+	JZ         stored4400
 	VMOVUPD    Z13, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4118
+	JZ         stored4400
 	VMOVUPD    Z14, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4118
+	JZ         stored4400
 	VMOVUPD    Z15, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
 
-stored4118:
+stored4400:
 	ADDQ  $0x40, SI
 	TESTQ AX, AX
-	JG    loop4115
+	JG    loop4397
 
-done4116:
+done4398:
 	VZEROUPPER
 	RET
 
@@ -54805,10 +62183,10 @@ TEXT ·packTrans32AVX2(SB), NOSPLIT, $0-48
 	MOVQ    steps+40(FP), AX
 	MOVQ    lines+32(FP), CX
 	TESTQ   AX, AX
-	JLE     done4120
+	JLE     done4402
 	PCALIGN $0x20
 
-loop4119:
+loop4401:
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
@@ -54819,47 +62197,47 @@ loop4119:
 	VXORPS     Y0, Y0, Y0
 	MOVQ       SI, R11
 	CMPQ       CX, $0x00
-	JLE        loaded4121
+	JLE        loaded4403
 	VMOVUPS    (R11), Y0
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x01
-	JLE        loaded4121
+	JLE        loaded4403
 	VMOVUPS    (R11), Y1
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x02
-	JLE        loaded4121
+	JLE        loaded4403
 	VMOVUPS    (R11), Y2
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x03
-	JLE        loaded4121
+	JLE        loaded4403
 	VMOVUPS    (R11), Y3
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x04
-	JLE        loaded4121
+	JLE        loaded4403
 	VMOVUPS    (R11), Y4
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x05
-	JLE        loaded4121
+	JLE        loaded4403
 	VMOVUPS    (R11), Y5
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x06
-	JLE        loaded4121
+	JLE        loaded4403
 	VMOVUPS    (R11), Y6
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x07
-	JLE        loaded4121
+	JLE        loaded4403
 	VMOVUPS    (R11), Y7
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 
-loaded4121:
+loaded4403:
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y9
 	VUNPCKLPS  Y3, Y2, Y10
@@ -54903,9 +62281,9 @@ loaded4121:
 	SUBQ       $0x08, AX
 	ADDQ       $0x20, SI
 	TESTQ      AX, AX
-	JG         loop4119
+	JG         loop4401
 
-done4120:
+done4402:
 	VZEROUPPER
 	RET
 
@@ -54919,37 +62297,37 @@ TEXT ·packTrans64AVX2(SB), NOSPLIT, $0-48
 	MOVQ    steps+40(FP), AX
 	MOVQ    lines+32(FP), CX
 	TESTQ   AX, AX
-	JLE     done4123
+	JLE     done4405
 	PCALIGN $0x20
 
-loop4122:
+loop4404:
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
 	VXORPS     Y0, Y0, Y0
 	MOVQ       SI, R11
 	CMPQ       CX, $0x00
-	JLE        loaded4124
+	JLE        loaded4406
 	VMOVUPS    (R11), Y0
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x01
-	JLE        loaded4124
+	JLE        loaded4406
 	VMOVUPS    (R11), Y1
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x02
-	JLE        loaded4124
+	JLE        loaded4406
 	VMOVUPS    (R11), Y2
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x03
-	JLE        loaded4124
+	JLE        loaded4406
 	VMOVUPS    (R11), Y3
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 
-loaded4124:
+loaded4406:
 	VUNPCKLPD  Y1, Y0, Y4
 	VUNPCKHPD  Y1, Y0, Y5
 	VUNPCKLPD  Y3, Y2, Y6
@@ -54969,9 +62347,9 @@ loaded4124:
 	SUBQ       $0x04, AX
 	ADDQ       $0x20, SI
 	TESTQ      AX, AX
-	JG         loop4122
+	JG         loop4404
 
-done4123:
+done4405:
 	VZEROUPPER
 	RET
 
@@ -54992,10 +62370,10 @@ TEXT ·packPairs16AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done4126
+	JLE     done4408
 	PCALIGN $0x20
 
-loop4125:
+loop4407:
 	VPMOVZXWD.Z (SI), K1, Z0
 	VPMOVZXWD.Z 32(SI), K2, Z1
 	ADDQ        DX, SI
@@ -55011,9 +62389,9 @@ loop4125:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop4125
+	JG          loop4407
 
-done4126:
+done4408:
 	VZEROUPPER
 	RET
 
@@ -55026,10 +62404,10 @@ TEXT ·packPairs16AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done4128
+	JLE     done4410
 	PCALIGN $0x20
 
-loop4127:
+loop4409:
 	VPMOVZXWD (SI), Y0
 	VPMOVZXWD 16(SI), Y1
 	ADDQ      DX, SI
@@ -55045,9 +62423,9 @@ loop4127:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop4127
+	JG        loop4409
 
-done4128:
+done4410:
 	VZEROUPPER
 	RET
 
@@ -55068,10 +62446,10 @@ TEXT ·packQuads8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done4130
+	JLE     done4412
 	PCALIGN $0x20
 
-loop4129:
+loop4411:
 	VPMOVZXBD.Z (SI), K1, Z0
 	VPMOVZXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -55101,9 +62479,9 @@ loop4129:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop4129
+	JG          loop4411
 
-done4130:
+done4412:
 	VZEROUPPER
 	RET
 
@@ -55116,10 +62494,10 @@ TEXT ·packQuads8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done4132
+	JLE     done4414
 	PCALIGN $0x20
 
-loop4131:
+loop4413:
 	VPMOVZXBD (SI), Y0
 	VPMOVZXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -55149,9 +62527,9 @@ loop4131:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop4131
+	JG        loop4413
 
-done4132:
+done4414:
 	VZEROUPPER
 	RET
 
@@ -55172,10 +62550,10 @@ TEXT ·packPairsI8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done4134
+	JLE     done4416
 	PCALIGN $0x20
 
-loop4133:
+loop4415:
 	VPMOVSXBD.Z (SI), K1, Z0
 	VPMOVSXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -55195,9 +62573,9 @@ loop4133:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop4133
+	JG          loop4415
 
-done4134:
+done4416:
 	VZEROUPPER
 	RET
 
@@ -55210,10 +62588,10 @@ TEXT ·packPairsI8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done4136
+	JLE     done4418
 	PCALIGN $0x20
 
-loop4135:
+loop4417:
 	VPMOVSXBD (SI), Y0
 	VPMOVSXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -55233,9 +62611,9 @@ loop4135:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop4135
+	JG        loop4417
 
-done4136:
+done4418:
 	VZEROUPPER
 	RET
 
@@ -55256,10 +62634,10 @@ TEXT ·packPairsU8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done4138
+	JLE     done4420
 	PCALIGN $0x20
 
-loop4137:
+loop4419:
 	VPMOVZXBD.Z (SI), K1, Z0
 	VPMOVZXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -55275,9 +62653,9 @@ loop4137:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop4137
+	JG          loop4419
 
-done4138:
+done4420:
 	VZEROUPPER
 	RET
 
@@ -55290,10 +62668,10 @@ TEXT ·packPairsU8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done4140
+	JLE     done4422
 	PCALIGN $0x20
 
-loop4139:
+loop4421:
 	VPMOVZXBD (SI), Y0
 	VPMOVZXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -55309,9 +62687,9 @@ loop4139:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop4139
+	JG        loop4421
 
-done4140:
+done4422:
 	VZEROUPPER
 	RET
 
@@ -55325,10 +62703,10 @@ TEXT ·dot1F32AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done4142
+	JLE     done4424
 	PCALIGN $0x20
 
-loop4141:
+loop4423:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PS (SI), Y0, Y4
@@ -55337,9 +62715,9 @@ loop4141:
 	ADDQ        $+64, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop4141
+	JG          loop4423
 
-done4142:
+done4424:
 	MOVQ         out+32(FP), DI
 	VADDPS       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -55362,10 +62740,10 @@ TEXT ·dot1F32AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done4144
+	JLE     done4426
 	PCALIGN $0x20
 
-loop4143:
+loop4425:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PS (SI), Z0, Z4
@@ -55374,9 +62752,9 @@ loop4143:
 	ADDQ        $+128, DI
 	SUBQ        $+32, AX
 	TESTQ       AX, AX
-	JG          loop4143
+	JG          loop4425
 
-done4144:
+done4426:
 	MOVQ          out+32(FP), DI
 	VADDPS        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0
@@ -55401,10 +62779,10 @@ TEXT ·dot1F64AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done4146
+	JLE     done4428
 	PCALIGN $0x20
 
-loop4145:
+loop4427:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PD (SI), Y0, Y4
@@ -55413,9 +62791,9 @@ loop4145:
 	ADDQ        $+64, DI
 	SUBQ        $+8, AX
 	TESTQ       AX, AX
-	JG          loop4145
+	JG          loop4427
 
-done4146:
+done4428:
 	MOVQ         out+32(FP), DI
 	VADDPD       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -55436,10 +62814,10 @@ TEXT ·dot1F64AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done4148
+	JLE     done4430
 	PCALIGN $0x20
 
-loop4147:
+loop4429:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PD (SI), Z0, Z4
@@ -55448,9 +62826,9 @@ loop4147:
 	ADDQ        $+128, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop4147
+	JG          loop4429
 
-done4148:
+done4430:
 	MOVQ          out+32(FP), DI
 	VADDPD        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0
@@ -55482,10 +62860,10 @@ TEXT ·dot4F32AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done4150
+	JLE     done4432
 	PCALIGN $0x20
 
-loop4149:
+loop4431:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PS (SI), Y0, Y4
@@ -55503,9 +62881,9 @@ loop4149:
 	ADDQ        $+64, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop4149
+	JG          loop4431
 
-done4150:
+done4432:
 	MOVQ         out+32(FP), DI
 	VADDPS       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -55561,10 +62939,10 @@ TEXT ·dot4F32AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done4152
+	JLE     done4434
 	PCALIGN $0x20
 
-loop4151:
+loop4433:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PS (SI), Z0, Z4
@@ -55582,9 +62960,9 @@ loop4151:
 	ADDQ        $+128, DI
 	SUBQ        $+32, AX
 	TESTQ       AX, AX
-	JG          loop4151
+	JG          loop4433
 
-done4152:
+done4434:
 	MOVQ          out+32(FP), DI
 	VADDPS        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0
@@ -55648,10 +63026,10 @@ TEXT ·dot4F64AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done4154
+	JLE     done4436
 	PCALIGN $0x20
 
-loop4153:
+loop4435:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PD (SI), Y0, Y4
@@ -55669,9 +63047,9 @@ loop4153:
 	ADDQ        $+64, DI
 	SUBQ        $+8, AX
 	TESTQ       AX, AX
-	JG          loop4153
+	JG          loop4435
 
-done4154:
+done4436:
 	MOVQ         out+32(FP), DI
 	VADDPD       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -55719,10 +63097,10 @@ TEXT ·dot4F64AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done4156
+	JLE     done4438
 	PCALIGN $0x20
 
-loop4155:
+loop4437:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PD (SI), Z0, Z4
@@ -55740,9 +63118,9 @@ loop4155:
 	ADDQ        $+128, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop4155
+	JG          loop4437
 
-done4156:
+done4438:
 	MOVQ          out+32(FP), DI
 	VADDPD        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0

@@ -114,6 +114,26 @@ func tileC64AVX2(tile *uint64)
 //go:noescape
 func tileC128AVX2(tile *uint64)
 
+// wholeF32AVX2 runs a Tile: f32.
+//
+//go:noescape
+func wholeF32AVX2(tile *uint64)
+
+// wholeF64AVX2 runs a Tile: f64.
+//
+//go:noescape
+func wholeF64AVX2(tile *uint64)
+
+// wholeC64AVX2 runs a Tile: c64.
+//
+//go:noescape
+func wholeC64AVX2(tile *uint64)
+
+// wholeC128AVX2 runs a Tile: c128.
+//
+//go:noescape
+func wholeC128AVX2(tile *uint64)
+
 // tileI16AVX2 runs a Tile: pairs of i16 into i32.
 //
 //go:noescape

@@ -65,18 +65,19 @@ var rowPointers = []reg.Register{reg.RSI, reg.R8, reg.R9}
 
 // kind is an element type at an instruction set, as the generator sees it.
 type kind struct {
-	name    string
-	doc     string
-	avx512  bool
-	rows    int // most rows of a tile (real rows: a complex row is two)
-	vecs    int // most vectors of a row
-	complex bool
-	elem    int // bytes of a broadcast element of A
-	integer bool
-	whole   bool                       // only tiles of whole vectors, which need no mask
-	flips   bool                       // elements of A are combined with Tile.Flip
-	packed  bool                       // B is always packed: whole vectors
-	fma     func(t tiler, b, a, d int) // d += a·b on vectors
+	name     string
+	doc      string
+	avx512   bool
+	rows     int // most rows of a tile (real rows: a complex row is two)
+	vecs     int // most vectors of a row
+	complex  bool
+	elem     int // bytes of a broadcast element of A
+	integer  bool
+	whole    bool                       // only tiles of whole vectors, which need no mask
+	unrolled bool                       // whole tiles have bodies of several steps a loop: see unrolled.go
+	flips    bool                       // elements of A are combined with Tile.Flip
+	packed   bool                       // B is always packed: whole vectors
+	fma      func(t tiler, b, a, d int) // d += a·b on vectors
 }
 
 // kinds are the micro-kernels, one function each.
@@ -96,6 +97,10 @@ var kinds = []kind{
 	{name: "tileF64AVX2", doc: "f64", rows: 6, vecs: 2, elem: 8, fma: fmaPD},
 	{name: "tileC64AVX2", doc: "c64", rows: 6, vecs: 2, elem: 4, complex: true, fma: fmaPS},
 	{name: "tileC128AVX2", doc: "c128", rows: 6, vecs: 2, elem: 8, complex: true, fma: fmaPD},
+	{name: "wholeF32AVX2", doc: "f32", whole: true, unrolled: true, rows: 6, vecs: 2, elem: 4, fma: fmaPS},
+	{name: "wholeF64AVX2", doc: "f64", whole: true, unrolled: true, rows: 6, vecs: 2, elem: 8, fma: fmaPD},
+	{name: "wholeC64AVX2", doc: "c64", whole: true, unrolled: true, rows: 6, vecs: 2, elem: 4, complex: true, fma: fmaPS},
+	{name: "wholeC128AVX2", doc: "c128", whole: true, unrolled: true, rows: 6, vecs: 2, elem: 8, complex: true, fma: fmaPD},
 	{name: "tileI16AVX2", doc: "pairs of i16 into i32", rows: 6, vecs: 2, elem: 4, integer: true, packed: true, fma: fmaI16},
 }
 
@@ -158,12 +163,8 @@ func (t tiler) function() {
 		widths++
 	}
 	bodies, rows := widths*t.rows/step, t.rows/step
-	all := bodies
-	if !t.packed && !t.whole {
-		all++
-	}
 	t.MOVQ(t.arg(tileBody), reg.RAX)
-	t.dispatch(0, all)
+	t.dispatch(0, bodies+len(t.wholeForms()))
 	for i := range bodies {
 		t.Label(bodyLabel(i))
 		m, nv := step*(1+i%rows), 1+i/rows
@@ -171,12 +172,31 @@ func (t tiler) function() {
 		if t.half {
 			nv = 1
 		}
-		t.body(m, nv, false)
+		t.body(m, nv, form{})
 	}
-	if t.half = false; all > bodies {
-		t.Label(bodyLabel(bodies))
-		t.body(t.rows, t.vecs, true)
+	t.half = false
+	for i, f := range t.wholeForms() {
+		t.Label(bodyLabel(bodies + i))
+		t.body(t.rows, t.vecs, f)
 	}
+}
+
+// form is what a body of a whole tile does that others do not.
+type form struct {
+	pack  bool // packs B
+	lies  bool // several steps a loop, A as it lies: elements of a row side by side
+	panel bool // several steps a loop, A a packed panel
+}
+
+// wholeForms are the bodies of whole tiles beside the plain one, in their order.
+func (t tiler) wholeForms() []form {
+	switch {
+	case t.unrolled:
+		return []form{{lies: true}, {panel: true}}
+	case !t.packed && !t.whole:
+		return []form{{pack: true}}
+	}
+	return nil
 }
 
 func bodyLabel(i int) string { return fmt.Sprintf("body%d", i) }
@@ -201,9 +221,9 @@ func (t tiler) arg(offset int) operand.Mem { return operand.Mem{Base: reg.R12, D
 // body is the code for m rows of nv vectors. It loops over tiles; before the
 // last steps of each it asks for the rows of C one by one, far enough apart
 // that they do not crowd out what the steps read.
-func (t tiler) body(m, nv int, pack bool) {
+func (t tiler) body(m, nv int, f form) {
 	t.Commentf("%d rows, %d vectors of %d bytes", m, nv, t.vecBytes())
-	b := body{tiler: t, m: m, nv: nv, pack: pack, walks: m == t.rows && !pack}
+	b := body{tiler: t, form: f, m: m, nv: nv, walks: m == t.rows && !f.pack}
 	top, early, main, run, row, done := t.label("tile"), t.label("early"), t.label("main"), t.label("run"), t.label("row"), t.label("done")
 	t.Label(top)
 	b.loadArgs()
@@ -242,14 +262,15 @@ func (t tiler) body(m, nv int, pack bool) {
 }
 
 // body is one body under way. Its general registers: steps to go in RAX, the
-// strides of B and A in RBX, RCX and RDX, rows of A in rowPointers, B in RDI;
+// strides of B and A in RBX, RCX and RDX, rows of A in rowPointers, B in RDI (three
+// times its stride in R9, if several steps are a loop);
 // the next row of C to ask for in R10, and how many are left in R11; what is
 // asked for ahead in R13 and its step in R15, or where B is packed to and how
 // far ahead it is asked for; a count in R14.
 type body struct {
 	tiler
+	form
 	m, nv int
-	pack  bool
 	walks bool // asks for Tile.Ahead as it goes
 }
 
@@ -273,16 +294,25 @@ func (b *body) askRow() {
 // steps runs RAX steps, at least one, in as many loops as the walk ahead
 // has runs.
 func (b *body) steps() {
-	run, loop := b.label("steps"), b.label("loop")
-	b.Label(run)
-	if !b.walks {
+	switch {
+	case b.lies || b.panel:
+		b.unrolledSteps()
+	case b.walks:
+		b.walk(b.step)
+	default:
+		loop := b.label("loop")
 		b.pcalign()
 		b.Label(loop)
 		b.step()
 		b.DECQ(reg.RAX)
 		b.JNZ(operand.LabelRef(loop))
-		return
 	}
+}
+
+// walk runs what a line is asked for in, RAX times, at least once.
+func (b *body) walk(once func()) {
+	run, loop := b.label("steps"), b.label("loop")
+	b.Label(run)
 	b.MOVQ(b.arg(tileLeft), reg.R14)
 	b.CMPQ(reg.RAX, reg.R14)
 	b.CMOVQLT(reg.RAX, reg.R14)
@@ -290,7 +320,9 @@ func (b *body) steps() {
 	b.SUBQ(reg.R14, b.arg(tileLeft))
 	b.pcalign()
 	b.Label(loop)
-	b.step()
+	once()
+	b.PREFETCHT1(operand.Mem{Base: reg.R13})
+	b.ADDQ(reg.R15, reg.R13)
 	b.DECQ(reg.R14)
 	b.JNZ(operand.LabelRef(loop))
 	b.nextRun()
@@ -354,6 +386,9 @@ func (b *body) loadArgs() {
 	}
 	b.MOVQ(b.arg(tileC), reg.R10)
 	b.MOVQ(operand.U32(b.rowsOfC(b.m)), reg.R11)
+	if b.lies || b.panel {
+		b.LEAQ(operand.Mem{Base: reg.RBX, Index: reg.RBX, Scale: 2}, reg.R9)
+	}
 	switch {
 	case b.pack:
 		b.MOVQ(b.arg(tilePack), reg.R13)
@@ -387,7 +422,7 @@ func (t tiler) rowsPerPointer() int {
 
 // loadMask puts the mask of the last vector where AVX2 needs it.
 func (t tiler) loadMask() {
-	if !t.avx512 {
+	if !t.avx512 && !t.whole {
 		t.MOVQ(t.arg(tileMaskP), reg.R13)
 		t.VMOVUPS(operand.Mem{Base: reg.R13}, ymm(t.temp()))
 	}
@@ -430,7 +465,7 @@ func (b *body) step() {
 	for j := range b.nv {
 		src := operand.Mem{Base: reg.RDI, Disp: j * b.vecBytes()}
 		switch {
-		case b.packed || j < b.nv-1 || b.pack && b.avx512:
+		case b.packed || j < b.nv-1 || b.pack:
 			b.VMOVUPS(src, b.vec(regB+j))
 		default:
 			b.loadMasked(src, regB+j)
@@ -452,10 +487,6 @@ func (b *body) step() {
 	}
 	for p := 0; p*b.rowsPerPointer() < b.m; p++ {
 		b.ADDQ(reg.RCX, rowPointers[p])
-	}
-	if b.walks {
-		b.PREFETCHT1(operand.Mem{Base: reg.R13})
-		b.ADDQ(reg.R15, reg.R13)
 	}
 }
 
