@@ -2,6 +2,7 @@ package gemm
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"vgpu/kernels"
@@ -74,6 +75,8 @@ type cut struct {
 	// A panel has the values of one step, or all of k: it is brought once a tile
 	// then, or stays for several, and lies in one run if it is whole rows of a file.
 	wholeA, wholeB bool
+	// It has all of k, and comes strip by strip into one place: see roll.
+	rollA, rollB bool
 	// rowsFirst: tiles go on along the columns first, so that a panel of A that
 	// has all of k stays; else along the rows.
 	rowsFirst bool
@@ -88,8 +91,13 @@ func newCut(q *Problem, single bool, mem int64) (*cut, error) {
 		c.depth = 0
 	}
 	c.extents = slices.Repeat([]int{1}, q.C.Rank())
-	if best := cheaper(c.wholeItems(mem), c.partItems(mem)); best != nil {
-		return best, nil
+	var best cheapest
+	if whole := c.wholeItems(mem); whole != nil {
+		_ = best.offer(whole)
+	}
+	c.partItems(&best, mem)
+	if best.cut != nil {
+		return best.cut, nil
 	}
 	least := c.with(c.unit(0), c.unit(1), c.unitK())
 	if need := least.need(); need > mem {
@@ -98,13 +106,20 @@ func newCut(q *Problem, single bool, mem int64) (*cut, error) {
 	return least, nil
 }
 
-// cheaper is the cheaper of two cuts, the first if they cost the same. Either
-// may be nil.
-func cheaper(a, b *cut) *cut {
-	if a == nil || b != nil && b.cost() < a.cost() {
-		return b
+// cheapest is the cut that costs least of those that were offered, the first of
+// several.
+type cheapest struct {
+	cut  *cut
+	cost float64
+}
+
+// offer tells what the cut costs.
+func (b *cheapest) offer(c *cut) float64 {
+	cost := c.cost()
+	if b.cut == nil || cost < b.cost {
+		b.cut, b.cost = c, cost
 	}
-	return a
+	return cost
 }
 
 // with is the cut of an item into tiles of m x n and steps of kp.
@@ -171,30 +186,38 @@ func (c *cut) wholeItems(mem int64) *cut {
 	return best
 }
 
-// partItems is the cheapest cut of single items; nil if none fits.
-func (c *cut) partItems(mem int64) (best *cut) {
+// partItems offers cuts of single items, as far as any fit. Where narrower tiles
+// cost twice what wider ones did, it goes no further.
+func (c *cut) partItems(best *cheapest, mem int64) {
 	for kp := c.unitK(); ; kp *= 2 {
-		for parts := 1; ; parts += max(1, parts/2) {
-			n := even(c.cols(), parts, c.unit(1))
-			best = cheaper(best, c.tallest(n, kp, mem))
-			if kp < c.depth {
-				best = cheaper(best, c.holding(true, false).tallest(n, kp, mem))
-				best = cheaper(best, c.holding(false, true).tallest(n, kp, mem))
-			}
-			if n <= c.unit(1) {
-				break
+		ways := []*cut{c, c.rolling(true), c.rolling(false)}
+		if kp < c.depth {
+			ways = append(ways, c.holding(true, false), c.holding(false, true))
+		}
+		for _, w := range ways {
+			least := math.Inf(1)
+			for parts := 1; ; parts += max(1, parts/2) {
+				n := even(c.cols(), parts, c.unit(1))
+				cost := w.tallest(best, n, kp, mem)
+				if least = min(least, cost); n <= c.unit(1) || !math.IsInf(least, 1) && cost > 2*least {
+					break
+				}
 			}
 		}
 		if kp >= c.depth {
-			return best
+			return
 		}
 	}
 }
 
-// tallest is the cut with as many rows as memory has room for, or with fewer if
-// that is cheaper; nil if there is no room.
-func (c *cut) tallest(n, kp int, mem int64) (best *cut) {
+// tallest offers the cut with as many rows as memory has room for, and some with
+// fewer. It gives what the cheapest of them costs; infinity if there is no room.
+func (c *cut) tallest(best *cheapest, n, kp int, mem int64) (least float64) {
+	least = math.Inf(1)
 	unit := c.unit(0)
+	if c.with(unit, n, kp).need() > mem {
+		return least
+	}
 	lo, hi := 0, (c.rows()+unit-1)/unit+1
 	for hi-lo > 1 {
 		if mid := (lo + hi) / 2; c.with(mid*unit, n, kp).need() <= mem {
@@ -208,13 +231,16 @@ func (c *cut) tallest(n, kp int, mem int64) (best *cut) {
 		if d.need() > mem { // rounding up to units
 			d = c.with(roundDown(m, unit), n, kp)
 		}
-		if d.need() <= mem {
-			other := *d
+		if d.need() > mem || !d.rolls() {
+			continue
+		}
+		least = min(least, best.offer(d))
+		if other := *d; d.wholeA || d.wholeB {
 			other.rowsFirst = true
-			best = cheaper(cheaper(best, d), &other)
+			least = min(least, best.offer(&other))
 		}
 	}
-	return best
+	return least
 }
 
 // even is the extent of parts of n, rounded up to units.
@@ -256,7 +282,10 @@ func (c *cut) total() int {
 // part is the layout of a full tile, or panel, of one of the operands: its first
 // extents are the tile's, the last ones m and n.
 func (c *cut) part(l ndarray.Layout, m, n int) ndarray.Layout {
-	l.Shape = append(slices.Clone(c.extents[:len(c.extents)-2]), m, n)
+	shape := make([]int, len(c.extents))
+	copy(shape, c.extents)
+	shape[len(shape)-2], shape[len(shape)-1] = m, n
+	l.Shape = shape
 	return l
 }
 
@@ -281,7 +310,7 @@ const stripParts = 8
 
 // stripRows is the least rows, or columns, of a strip that are worth packing
 // the other side for. Tests have fewer.
-var stripRows = 512
+var stripRows = 256
 
 // stripAxis is the axis along which a tile is cut into strips: a batch axis, or
 // the one along which C's rows lie apart in the file.
@@ -311,7 +340,7 @@ func (c *cut) strip() int {
 		unit = c.unit(axis - len(c.extents) + 2)
 		least = stripRows
 	}
-	return max(1, min(n, roundUp(max(count(n, stripParts), least), unit)))
+	return max(1, min(n, even(n, min(n/least, stripParts), unit)))
 }
 
 // stripOf is a full strip of a layout of C's shape.
@@ -340,7 +369,7 @@ func (c *cut) addends() (list []*ndarray.Array) {
 func (c *cut) need() int64 {
 	n := c.lenderBytes() + c.dotBytes()
 	if c.depth > 0 {
-		n += 2 * (int64(stream.SourceSize(c.panelA())) + int64(stream.SourceSize(c.panelB())))
+		n += places(c.rollA)*int64(stream.SourceSize(c.panelA())) + places(c.rollB)*int64(stream.SourceSize(c.panelB()))
 	}
 	strip := int64(stream.SinkSize(c.stripOf(c.q.C.Layout)))
 	if c.way.direct {
@@ -357,6 +386,14 @@ func (c *cut) need() int64 {
 	return n
 }
 
+// places is how many panels of an operand are in memory at once.
+func places(rolls bool) int64 {
+	if rolls {
+		return 1
+	}
+	return 2
+}
+
 // dotBytes is the memory for the sums of all parts of k.
 func (c *cut) dotBytes() int64 {
 	if c.way.vector != dots || c.panels() == 1 {
@@ -365,116 +402,6 @@ func (c *cut) dotBytes() int64 {
 	m, n := c.tile()
 	return int64(m * n * dotParts(c.depth) * c.q.scheme.sum.Size())
 }
-
-// reads is how many times each part of A and of B is read.
-func (c *cut) reads() (a, b float64) {
-	t := c.tiles()
-	m, n := t[len(t)-2], t[len(t)-1]
-	a, b = float64(n), float64(m)
-	if c.wholeA && (c.rowsFirst || m == 1) {
-		a = 1
-	}
-	if c.wholeB && (!c.rowsFirst || n == 1) {
-		b = 1
-	}
-	return a, b
-}
-
-// parts is into how many panels k is cut.
-func (c *cut) parts(whole bool) float64 {
-	if whole {
-		return 1
-	}
-	return float64(c.panels())
-}
-
-// traffic adds up something of all transfers: their bytes, or their cost.
-func (c *cut) traffic(source, sink func(ndarray.Layout) float64) float64 {
-	total := 0.0
-	tiles := float64(c.total())
-	if c.depth > 0 {
-		t := c.tiles()
-		m, n := float64(t[len(t)-2]), float64(t[len(t)-1])
-		a, b := c.reads()
-		total += tiles / n * c.parts(c.wholeA) * a * source(c.panelA())
-		total += tiles / m * c.parts(c.wholeB) * b * source(c.panelB())
-	}
-	strips := tiles * float64(count(c.extents[c.stripAxis()], c.strip()))
-	of := sink(c.stripOf(c.q.C.Layout))
-	if c.q.Beta != 0 {
-		of *= 2
-	}
-	for _, a := range c.addends() {
-		of += source(c.stripOf(a.Layout))
-	}
-	return total + strips*of
-}
-
-// moved is the bytes that a run reads and writes.
-func (c *cut) moved() float64 {
-	return c.traffic(
-		func(l ndarray.Layout) float64 { b, _ := stream.SourceTraffic(l); return b },
-		func(l ndarray.Layout) float64 { b, _ := stream.SinkTraffic(l); return b })
-}
-
-// apart is what the runs of what is moved cost for being apart.
-func (c *cut) apart() float64 { return c.transfers() - c.moved() }
-
-// transfers is what all that is moved costs, in bytes of one long transfer.
-func (c *cut) transfers() float64 { return c.traffic(sourceCost, sinkCost) }
-
-func sourceCost(l ndarray.Layout) float64 { _, cost := stream.SourceTraffic(l); return cost }
-func sinkCost(l ndarray.Layout) float64   { _, cost := stream.SinkTraffic(l); return cost }
-
-// cost is what a run costs, in bytes of one long transfer. Transfers and cores
-// work side by side, so it is the slower of the two that counts; a part of the
-// other, which never overlaps in full; and what overlaps with nothing, the first
-// panels and the last strip.
-func (c *cut) cost() float64 {
-	ends := sinkCost(c.stripOf(c.q.C.Layout))
-	if c.depth > 0 {
-		ends += sourceCost(c.panelA()) + sourceCost(c.panelB())
-	}
-	moves := c.transfers() + float64(c.total()*c.panels())*stream.StepCost
-	work := c.work() + runsWork*c.apart()
-	return max(moves, work) + min(moves, work)/4 + ends
-}
-
-const (
-	// opsPerByte is about how many f32 operations the cores do in the time in
-	// which a byte is moved.
-	opsPerByte = 100
-	// runsWork is what the cores have to do with runs that are apart, to what the
-	// transfers have: requests are made, and waited for, by the cores that multiply.
-	runsWork = 1.5
-	// What packing costs, as rows (of B) and columns (of A) more that could be
-	// multiplied in the time.
-	packedRows, packedCols = 40, 10
-)
-
-// work is what the cores do, as bytes that could be moved in the time.
-func (c *cut) work() float64 {
-	if c.way.vector != noVector {
-		return 0
-	}
-	typ := c.q.kernel.Type
-	unit := float64(typ.ElemBytes()) / 4 / float64(typ.Group())
-	if c.q.scheme.sum.IsComplex() {
-		unit *= 2
-	}
-	tile := c.tileOf(c.q.C.Layout).Shape
-	if c.panels() <= 2 { // all of them are computed in strips
-		tile = c.stripOf(c.q.C.Layout).Shape
-	}
-	r := len(tile)
-	m, n := tile[r-2], tile[r-1]
-	if c.way.transposed {
-		m, n = n, m
-	}
-	over := 1 + packedRows/float64(min(m, c.q.Params.MC)) + packedCols/float64(min(n, c.q.Params.NC))
-	return 2 * float64(c.q.C.Len()) * float64(c.depth) * unit / opsPerByte * over
-}
-
 // explain tells tiles and passes.
 func (c *cut) explain() []kernels.Entry {
 	a, b := c.reads()

@@ -54,12 +54,9 @@ func (r *reading) stream(l layouts) func(mem int64) (*kernels.Streamed, error) {
 		}
 		s := cut.streamed()
 		s.Run = func(x *kernels.Exec) error {
-			q, _ := r.folded(layouts{layoutsIn(x), x.Dst[0].Layout})
-			cut, err := newCut(q, single, mem) // the same, but for where the operands lie
-			if err != nil {
-				return err
-			}
-			_, err = cut.run(x, r.stored(q, x))
+			now := *cut // the same, but for where the operands lie
+			now.q, _ = r.folded(layouts{layoutsIn(x), x.Dst[0].Layout})
+			_, err := now.run(x, r.stored(now.q, x))
 			return err
 		}
 		return s, nil

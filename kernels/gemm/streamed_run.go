@@ -26,16 +26,18 @@ type streamRun struct {
 	// of strips
 	old, bias, residual *stream.Feed // old: C's values, if they are not read into the tile
 	ahead               *inputs      // of the strip that comes next
+	next                panels       // of the step that comes next, on their way
 	staging             [2][]byte
 	staged              [2]*stream.Move
 	turn                int // strips that were staged
 
-	room   []byte        // of a tile of C, if it is direct
-	c      ndarray.Array // the tile's sums; its extents are the present tile's
-	tile   stream.Piece  // direct: the tile
-	box    [2][]int      // of the present tile
-	writes []*stream.Move
-	dots   []byte // sums of parts
+	room   []byte         // of a tile of C, if it is direct
+	c      ndarray.Array  // the tile's sums; its extents are the present tile's
+	tile   stream.Piece   // direct: the tile
+	box    [2][]int       // of the present tile
+	writes []*stream.Move // of strips, the last of each place
+	lag    int            // strips of the last tile beyond its own that a strip's place may overlap
+	dots   []byte         // sums of parts
 
 	lenders chan *lender
 }
@@ -48,16 +50,12 @@ func (c *cut) run(x *kernels.Exec, s stored) (result ndarray.Array, err error) {
 		return r.c, nil
 	}
 	r.allocate()
-	next := r.panelsOf(0)
+	r.next = r.panelsOf(0)
 	for step := range c.total() * c.panels() {
 		if err := r.f.Err(); err != nil {
 			return r.c, err
 		}
-		now := next
-		if step+1 < c.total()*c.panels() {
-			next = r.panelsOf(step + 1)
-		}
-		if err := r.step(step, now); err != nil {
+		if err := r.step(step, r.next); err != nil {
 			return r.c, err
 		}
 	}
@@ -68,8 +66,8 @@ func (c *cut) run(x *kernels.Exec, s stored) (result ndarray.Array, err error) {
 func (r *streamRun) allocate() {
 	mem, c := r.x.Mem, r.cut
 	if c.depth > 0 {
-		r.a = c.newSupply(mem, r.s.a, c.panelA(), len(c.extents)-1, c.wholeA)
-		r.b = c.newSupply(mem, r.s.b, c.panelB(), len(c.extents)-2, c.wholeB)
+		r.a = c.newSupply(mem, r.s.a, c.panelA(), len(c.extents)-1, c.wholeA, c.rollA)
+		r.b = c.newSupply(mem, r.s.b, c.panelB(), len(c.extents)-2, c.wholeB, c.rollB)
 	}
 	strip := stream.SinkSize(c.stripOf(c.q.C.Layout))
 	if c.way.direct {
@@ -95,6 +93,7 @@ func (r *streamRun) allocate() {
 
 // supply is A or B on its way into memory.
 type supply struct {
+	roll  *roll // nil: panels come whole, by feed
 	feed  *stream.Feed
 	s     kernels.Stored
 	axis  int // that runs along k
@@ -104,7 +103,10 @@ type supply struct {
 	moves [2]*stream.Move
 }
 
-func (c *cut) newSupply(mem kernels.Memory, s kernels.Stored, panel ndarray.Layout, axis int, whole bool) supply {
+func (c *cut) newSupply(mem kernels.Memory, s kernels.Stored, panel ndarray.Layout, axis int, whole, rolls bool) supply {
+	if rolls {
+		return supply{roll: c.newRoll(mem, s, panel, axis)}
+	}
 	return supply{feed: stream.NewFeed(mem, stream.SourceSize(panel), stream.Source), s: s, axis: axis, whole: whole}
 }
 
@@ -119,6 +121,12 @@ type panels struct {
 // tells where its values will be.
 func (r *streamRun) panel(d *supply, step int) (ndarray.Array, *stream.Move) {
 	k0, k1 := r.span(step)
+	if l := d.roll; l != nil {
+		if step == 0 {
+			l.load(r.f, l.next, 1)
+		}
+		return l.of(step/r.panels()).Range(l.axis, k0, k1), nil
+	}
 	if !d.whole {
 		r.load(d, step)
 		return d.last[step%2].Array, d.moves[step%2]
@@ -180,7 +188,7 @@ func (r *streamRun) panelsOf(step int) (p panels) {
 	p.b, p.moves[1] = r.panel(&r.b, step)
 	if t := step / r.panels(); step%r.panels() == 1 && t+1 < r.total() { // of the last tile nothing is in use
 		for _, d := range []*supply{&r.a, &r.b} {
-			if d.whole {
+			if d.whole && d.roll == nil {
 				r.load(d, t+1)
 			}
 		}
@@ -194,7 +202,8 @@ type inputs struct {
 	moves               []*stream.Move
 }
 
-// step multiplies the panels of a step.
+// step multiplies the panels of a step. What comes after is asked for when they
+// are there: the disk has one thing to do at a time, and the first of it soonest.
 func (r *streamRun) step(step int, p panels) error {
 	first, last := step%r.panels() == 0, (step+1)%r.panels() == 0
 	if first {
@@ -202,8 +211,7 @@ func (r *streamRun) step(step int, p panels) error {
 			return err
 		}
 	}
-	axis := r.stripAxis()
-	n := r.c.Shape[axis]
+	n := r.c.Shape[r.stripAxis()]
 	size := r.strip()
 	if !first && !last {
 		size = n
@@ -212,6 +220,12 @@ func (r *streamRun) step(step int, p panels) error {
 	}
 	if err := waitAll(p.moves[:]); err != nil {
 		return err
+	}
+	if err := r.rolled(0); err != nil {
+		return err
+	}
+	if step+1 < r.total()*r.panels() {
+		r.next = r.panelsOf(step + 1)
 	}
 	for lo := 0; lo < n; lo += size {
 		hi := min(lo+size, n)
@@ -222,6 +236,9 @@ func (r *streamRun) step(step int, p panels) error {
 				return err
 			}
 		}
+		if err := r.rolled(lo / size); err != nil {
+			return err
+		}
 		if err := r.doStrip(p, lo, hi, first, last, in); err != nil {
 			return err
 		}
@@ -229,10 +246,26 @@ func (r *streamRun) step(step int, p panels) error {
 	return nil
 }
 
-// enter begins a tile of C. Where its strips lie otherwise in memory than those
-// of the last one, these have to be written first.
+// rolling is the one of A and B that comes strip by strip; nil if none does.
+func (r *streamRun) rolling() *roll {
+	if r.a.roll != nil {
+		return r.a.roll
+	}
+	return r.b.roll
+}
+
+// rolled waits for strip i of what comes strip by strip.
+func (r *streamRun) rolled(i int) error {
+	if l := r.rolling(); l != nil {
+		return l.there(r.f, i)
+	}
+	return nil
+}
+
+// enter begins a tile of C. Its strips take the places of those of the last one,
+// which have to be written first.
 func (r *streamRun) enter(t int) error {
-	before := r.c.Shape
+	before := r.c.Layout
 	lo, hi := r.boxOf(t)
 	r.box = [2][]int{lo, hi}
 	part := stream.Box(r.s.c, lo, hi)
@@ -242,13 +275,18 @@ func (r *streamRun) enter(t int) error {
 	} else {
 		r.c = ndarray.Array{Layout: ndarray.NewLayout(r.q.scheme.sum, part.Layout.Shape...), Data: r.room}
 	}
-	if !slices.Equal(before, r.c.Shape) {
-		if err := waitAll(r.writes); err != nil {
-			return err
-		}
-		r.writes = make([]*stream.Move, count(r.c.Shape[r.stripAxis()], r.strip()))
+	if l := r.rolling(); l != nil {
+		l.enter(t)
 	}
-	return nil
+	if t == 0 {
+		r.writes = make([]*stream.Move, r.strips())
+		return nil
+	}
+	left := count(before.Shape[r.stripAxis()], r.strip()) // of tiles before the last one, if that was smaller
+	if r.lag = r.cut.lag(before, r.c.Layout); r.lag == r.strips() {
+		r.lag, left = 0, 0
+	}
+	return waitAll(r.writes[left:])
 }
 
 // waitAll waits for all, up to the first error; the flight's End waits for the
@@ -262,12 +300,11 @@ func waitAll(moves []*stream.Move) error {
 	return nil
 }
 
-// free waits until the place of the strip from lo on is free: until the same
-// strip of the last tile is written, and the next one, for the two tiles may lie
-// a part of a page apart.
+// free waits until the place of the strip from lo on is free: until what is in it
+// of the last tile is written. What came before it has been waited for.
 func (r *streamRun) free(lo int) error {
 	i := lo / r.strip()
-	return waitAll(r.writes[i:min(i+2, len(r.writes))])
+	return waitAll(r.writes[i:min(i+r.lag+1, len(r.writes))])
 }
 
 // fetch starts loading what strip [lo, hi) of the tile needs.
@@ -336,6 +373,9 @@ func (r *streamRun) doStrip(p panels, lo, hi int, first, last bool, in *inputs) 
 	}
 	if err := r.multiply(q, p.k0, last); err != nil {
 		return err
+	}
+	if l := r.rolling(); last && l != nil {
+		l.used(r.f, lo/r.strip())
 	}
 	if last && r.s.c.Blob != nil {
 		return r.write(c, lo, hi)

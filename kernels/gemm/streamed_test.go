@@ -200,3 +200,61 @@ func TestStreamedStrips(t *testing.T) {
 		}
 	}
 }
+
+// Panels that come strip by strip into the places of those of the tile before: of
+// A, and of B where C's columns lie apart; in tiles that lie alike in their pages
+// and in others that do not, or turned around; in batches, and with the last tile
+// smaller.
+func TestStreamedRolls(t *testing.T) {
+	defer func(n int) { stripRows = n }(stripRows)
+	stripRows = 16
+	r := rand.New(rand.NewPCG(10, 10))
+	depths := []int{1601, 1024, 300}
+	if testing.Short() || simd.Active() == simd.Generic {
+		depths = depths[:1]
+	}
+	for _, d := range []ndarray.DType{ndarray.F32, ndarray.BF16} {
+		for _, k := range depths {
+			in := operands{
+				"a": rough(r, d, 500, k), "b": rough(r, d, k, 300), "c": rough(r, ndarray.F32, 500, 300),
+				"bt": rough(r, d, 300, k), "f": rough(r, ndarray.F32, 300, 500).Permute(1, 0),
+				"a3": rough(r, d, 3, 150, k), "b3": rough(r, d, 3, k, 70), "res": rough(r, ndarray.F32, 500, 300),
+			}
+			for line, mems := range map[string][]int64{
+				"gemm a b c beta=2 residual=res": {3 << 20, 5 << 20},
+				"gemm a[::-1] b c[::-1]":         {3 << 20},
+				"gemm a bt f tb=t beta=1":        {2 << 20, 3 << 20},
+				"gemm a3 b3 c3":                  {1 << 20, 2 << 20},
+				"gemm a3 b c3":                   {3 << 20},
+			} {
+				kerneltest.Stream(t, Kernels(), line, in, mems...)
+			}
+		}
+	}
+}
+
+// Which products have A, or B, come strip by strip, and how many tiles there are
+// then: with half the memory that the operands take, fewer than by panels in two places.
+func TestStreamedRollsChosen(t *testing.T) {
+	const n = 4096
+	rows := ndarray.NewLayout(ndarray.F32, n, n)
+	cols := rows.Permute(1, 0)
+	for _, c := range []struct {
+		a, b, c ndarray.Layout
+		rollA   bool
+		rollB   bool
+	}{{rows, rows, rows, true, false}, {cols, cols, cols, false, true}, {cols, rows, rows, false, false}} {
+		q := Problem{Alpha: 1}
+		q.A.Layout, q.B.Layout, q.C.Layout = c.a, c.b, c.c
+		if !q.Init() {
+			t.Fatal("f32 is not multiplied")
+		}
+		cut, err := newCut(&q, true, 3*4*n*n/4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cut.rollA != c.rollA || cut.rollB != c.rollB || (c.rollA || c.rollB) && (cut.total() > 6 || cut.strips() < 2) {
+			t.Errorf("%v %v %v: rolls %t %t, %v", c.a.Strides, c.b.Strides, c.c.Strides, cut.rollA, cut.rollB, cut.explain())
+		}
+	}
+}

@@ -50,6 +50,7 @@ func newForm(l ndarray.Layout, gap int, owned []bool) form {
 		return f
 	}
 	f.file, f.run = l.Offset, size
+	f.axes = make([]runAxis, 0, len(l.Shape)) // planning makes thousands of forms
 	for i, n := range l.Shape {
 		switch s := l.Strides[i]; {
 		case n == 1:
