@@ -402,6 +402,7 @@ func (c *cut) dotBytes() int64 {
 	m, n := c.tile()
 	return int64(m * n * dotParts(c.depth) * c.q.scheme.sum.Size())
 }
+
 // explain tells tiles and passes.
 func (c *cut) explain() []kernels.Entry {
 	a, b := c.reads()
