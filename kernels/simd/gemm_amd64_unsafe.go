@@ -11,7 +11,7 @@ var gemmKernels = [AVX512 + 1][numGemmTypes]*GemmKernel{
 		GemmF64:  avx2(GemmF64, tileF64AVX2, wholeF64AVX2),
 		GemmC64:  avx2(GemmC64, tileC64AVX2, wholeC64AVX2),
 		GemmC128: avx2(GemmC128, tileC128AVX2, wholeC128AVX2),
-		GemmI16:  avx2(GemmI16, tileI16AVX2, nil),
+		GemmI16:  avx2(GemmI16, tileI16AVX2, wholeI16AVX2),
 	},
 	AVX512: {
 		GemmF32:  avx512(GemmF32, tileF32AVX512, wholeF32AVX512),
@@ -42,9 +42,7 @@ func avx512(t GemmType, tile, whole func(*uint64)) *GemmKernel {
 
 func avx2(t GemmType, tile, whole func(*uint64)) *GemmKernel {
 	k := asm(t, AVX2, 6, 2, 2, 32, tile)
-	if whole != nil {
-		k.whole, k.unrolled = asmTile(whole), true
-	}
+	k.whole, k.unrolled = asmTile(whole), true
 	return k
 }
 

@@ -61664,6 +61664,2623 @@ last4380:
 	VZEROUPPER
 	RET
 
+// func wholeI16AVX2(tile *uint64)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·wholeI16AVX2(SB), NOSPLIT, $0-8
+	MOVQ tile+0(FP), R12
+	MOVQ 168(R12), AX
+	CMPQ AX, $0x07
+	JGE  from4381
+	CMPQ AX, $0x03
+	JGE  from4382
+	CMPQ AX, $0x01
+	JGE  from4383
+	JMP  body0
+
+from4383:
+	CMPQ AX, $0x02
+	JGE  from4384
+	JMP  body1
+
+from4384:
+	JMP body2
+
+from4382:
+	CMPQ AX, $0x05
+	JGE  from4385
+	CMPQ AX, $0x04
+	JGE  from4386
+	JMP  body3
+
+from4386:
+	JMP body4
+
+from4385:
+	CMPQ AX, $0x06
+	JGE  from4387
+	JMP  body5
+
+from4387:
+	JMP body6
+
+from4381:
+	CMPQ AX, $0x0a
+	JGE  from4388
+	CMPQ AX, $0x08
+	JGE  from4389
+	JMP  body7
+
+from4389:
+	CMPQ AX, $0x09
+	JGE  from4390
+	JMP  body8
+
+from4390:
+	JMP body9
+
+from4388:
+	CMPQ AX, $0x0c
+	JGE  from4391
+	CMPQ AX, $0x0b
+	JGE  from4392
+	JMP  body10
+
+from4392:
+	JMP body11
+
+from4391:
+	CMPQ AX, $0x0d
+	JGE  from4393
+	JMP  body12
+
+from4393:
+	JMP body13
+
+body0:
+	// 1 rows, 1 vectors of 32 bytes
+tile4394:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	MOVQ    64(R12), R13
+	TESTQ   R13, R13
+	JZ      zero4400
+	VMOVUPS (R13), Y4
+	JMP     ready4401
+
+zero4400:
+	VXORPS Y4, Y4, Y4
+
+ready4401:
+	MOVQ  48(R12), R10
+	MOVQ  $0x00000001, R11
+	MOVQ  (R12), AX
+	TESTQ AX, AX
+	JZ    done4399
+	SUBQ  $+16, AX
+	JGE   main4396
+
+early4395:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4395
+
+main4396:
+	TESTQ AX, AX
+	JZ    row4398
+
+run4397:
+	PCALIGN $0x20
+
+loop4402:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop4402
+
+row4398:
+	TESTQ      R11, R11
+	JZ         done4399
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4397
+
+done4399:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip4403
+	VPBROADCASTD 200(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+
+skip4403:
+	TESTQ        $0x00000002, AX
+	JZ           skip4404
+	VPBROADCASTD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+
+skip4404:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	DECQ    72(R12)
+	JLE     last4405
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	MOVQ    104(R12), AX
+	ADDQ    AX, 64(R12)
+	JMP     tile4394
+
+last4405:
+	VZEROUPPER
+	RET
+
+body1:
+	// 2 rows, 1 vectors of 32 bytes
+tile4406:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	MOVQ    64(R12), R13
+	TESTQ   R13, R13
+	JZ      zero4412
+	VMOVUPS (R13), Y4
+	VMOVUPS (R13), Y5
+	JMP     ready4413
+
+zero4412:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready4413:
+	MOVQ  48(R12), R10
+	MOVQ  $0x00000002, R11
+	MOVQ  (R12), AX
+	TESTQ AX, AX
+	JZ    done4411
+	SUBQ  $+32, AX
+	JGE   main4408
+
+early4407:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4407
+
+main4408:
+	TESTQ AX, AX
+	JZ    row4410
+
+run4409:
+	PCALIGN $0x20
+
+loop4414:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop4414
+
+row4410:
+	TESTQ      R11, R11
+	JZ         done4411
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4409
+
+done4411:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip4415
+	VPBROADCASTD 200(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+
+skip4415:
+	TESTQ        $0x00000002, AX
+	JZ           skip4416
+	VPBROADCASTD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+
+skip4416:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, (SI)
+	DECQ    72(R12)
+	JLE     last4417
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	MOVQ    104(R12), AX
+	ADDQ    AX, 64(R12)
+	JMP     tile4406
+
+last4417:
+	VZEROUPPER
+	RET
+
+body2:
+	// 3 rows, 1 vectors of 32 bytes
+tile4418:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	MOVQ    64(R12), R13
+	TESTQ   R13, R13
+	JZ      zero4424
+	VMOVUPS (R13), Y4
+	VMOVUPS (R13), Y5
+	VMOVUPS (R13), Y6
+	JMP     ready4425
+
+zero4424:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+
+ready4425:
+	MOVQ  48(R12), R10
+	MOVQ  $0x00000003, R11
+	MOVQ  (R12), AX
+	TESTQ AX, AX
+	JZ    done4423
+	SUBQ  $+48, AX
+	JGE   main4420
+
+early4419:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4419
+
+main4420:
+	TESTQ AX, AX
+	JZ    row4422
+
+run4421:
+	PCALIGN $0x20
+
+loop4426:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop4426
+
+row4422:
+	TESTQ      R11, R11
+	JZ         done4423
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4421
+
+done4423:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip4427
+	VPBROADCASTD 200(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+
+skip4427:
+	TESTQ        $0x00000002, AX
+	JZ           skip4428
+	VPBROADCASTD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+
+skip4428:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	DECQ    72(R12)
+	JLE     last4429
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	MOVQ    104(R12), AX
+	ADDQ    AX, 64(R12)
+	JMP     tile4418
+
+last4429:
+	VZEROUPPER
+	RET
+
+body3:
+	// 4 rows, 1 vectors of 32 bytes
+tile4430:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	LEAQ    (SI)(DX*2), R8
+	ADDQ    DX, R8
+	MOVQ    64(R12), R13
+	TESTQ   R13, R13
+	JZ      zero4436
+	VMOVUPS (R13), Y4
+	VMOVUPS (R13), Y5
+	VMOVUPS (R13), Y6
+	VMOVUPS (R13), Y7
+	JMP     ready4437
+
+zero4436:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready4437:
+	MOVQ  48(R12), R10
+	MOVQ  $0x00000004, R11
+	MOVQ  (R12), AX
+	TESTQ AX, AX
+	JZ    done4435
+	SUBQ  $+64, AX
+	JGE   main4432
+
+early4431:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4431
+
+main4432:
+	TESTQ AX, AX
+	JZ    row4434
+
+run4433:
+	PCALIGN $0x20
+
+loop4438:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop4438
+
+row4434:
+	TESTQ      R11, R11
+	JZ         done4435
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4433
+
+done4435:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip4439
+	VPBROADCASTD 200(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+
+skip4439:
+	TESTQ        $0x00000002, AX
+	JZ           skip4440
+	VPBROADCASTD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+
+skip4440:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, (SI)
+	DECQ    72(R12)
+	JLE     last4441
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	MOVQ    104(R12), AX
+	ADDQ    AX, 64(R12)
+	JMP     tile4430
+
+last4441:
+	VZEROUPPER
+	RET
+
+body4:
+	// 5 rows, 1 vectors of 32 bytes
+tile4442:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	LEAQ    (SI)(DX*2), R8
+	ADDQ    DX, R8
+	MOVQ    64(R12), R13
+	TESTQ   R13, R13
+	JZ      zero4448
+	VMOVUPS (R13), Y4
+	VMOVUPS (R13), Y5
+	VMOVUPS (R13), Y6
+	VMOVUPS (R13), Y7
+	VMOVUPS (R13), Y8
+	JMP     ready4449
+
+zero4448:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+
+ready4449:
+	MOVQ  48(R12), R10
+	MOVQ  $0x00000005, R11
+	MOVQ  (R12), AX
+	TESTQ AX, AX
+	JZ    done4447
+	SUBQ  $+80, AX
+	JGE   main4444
+
+early4443:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4443
+
+main4444:
+	TESTQ AX, AX
+	JZ    row4446
+
+run4445:
+	PCALIGN $0x20
+
+loop4450:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop4450
+
+row4446:
+	TESTQ      R11, R11
+	JZ         done4447
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4445
+
+done4447:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip4451
+	VPBROADCASTD 200(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+
+skip4451:
+	TESTQ        $0x00000002, AX
+	JZ           skip4452
+	VPBROADCASTD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+
+skip4452:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	DECQ    72(R12)
+	JLE     last4453
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	MOVQ    104(R12), AX
+	ADDQ    AX, 64(R12)
+	JMP     tile4442
+
+last4453:
+	VZEROUPPER
+	RET
+
+body5:
+	// 6 rows, 1 vectors of 32 bytes
+tile4454:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	LEAQ    (SI)(DX*2), R8
+	ADDQ    DX, R8
+	MOVQ    64(R12), R13
+	TESTQ   R13, R13
+	JZ      zero4460
+	VMOVUPS (R13), Y4
+	VMOVUPS (R13), Y5
+	VMOVUPS (R13), Y6
+	VMOVUPS (R13), Y7
+	VMOVUPS (R13), Y8
+	VMOVUPS (R13), Y9
+	JMP     ready4461
+
+zero4460:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+
+ready4461:
+	MOVQ  48(R12), R10
+	MOVQ  $0x00000006, R11
+	MOVQ  120(R12), R13
+	MOVQ  160(R12), R15
+	MOVQ  (R12), AX
+	TESTQ AX, AX
+	JZ    done4459
+	SUBQ  $+96, AX
+	JGE   main4456
+
+early4455:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4455
+
+main4456:
+	TESTQ AX, AX
+	JZ    row4458
+
+run4457:
+steps4462:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop4463:
+	VMOVUPS      (DI), Y0
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop4463
+	CMPQ         152(R12), $0x00
+	JNE          same4464
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same4464
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same4464:
+	TESTQ AX, AX
+	JNZ   steps4462
+
+row4458:
+	TESTQ      R11, R11
+	JZ         done4459
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4457
+
+done4459:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip4465
+	VPBROADCASTD 200(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+
+skip4465:
+	TESTQ        $0x00000002, AX
+	JZ           skip4466
+	VPBROADCASTD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+
+skip4466:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y5, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y7, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	ADDQ    DX, SI
+	VMOVUPS Y9, (SI)
+	DECQ    72(R12)
+	JLE     last4467
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	MOVQ    104(R12), AX
+	ADDQ    AX, 64(R12)
+	JMP     tile4454
+
+last4467:
+	VZEROUPPER
+	RET
+
+body6:
+	// 1 rows, 2 vectors of 32 bytes
+tile4468:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	MOVQ    64(R12), R13
+	TESTQ   R13, R13
+	JZ      zero4474
+	VMOVUPS (R13), Y4
+	VMOVUPS 32(R13), Y5
+	JMP     ready4475
+
+zero4474:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+ready4475:
+	MOVQ  48(R12), R10
+	MOVQ  $0x00000001, R11
+	MOVQ  (R12), AX
+	TESTQ AX, AX
+	JZ    done4473
+	SUBQ  $+16, AX
+	JGE   main4470
+
+early4469:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4469
+
+main4470:
+	TESTQ AX, AX
+	JZ    row4472
+
+run4471:
+	PCALIGN $0x20
+
+loop4476:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop4476
+
+row4472:
+	TESTQ      R11, R11
+	JZ         done4473
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4471
+
+done4473:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip4477
+	VPBROADCASTD 200(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+
+skip4477:
+	TESTQ        $0x00000002, AX
+	JZ           skip4478
+	VPBROADCASTD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+
+skip4478:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	DECQ    72(R12)
+	JLE     last4479
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	MOVQ    104(R12), AX
+	ADDQ    AX, 64(R12)
+	JMP     tile4468
+
+last4479:
+	VZEROUPPER
+	RET
+
+body7:
+	// 2 rows, 2 vectors of 32 bytes
+tile4480:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	MOVQ    64(R12), R13
+	TESTQ   R13, R13
+	JZ      zero4486
+	VMOVUPS (R13), Y4
+	VMOVUPS 32(R13), Y5
+	VMOVUPS (R13), Y6
+	VMOVUPS 32(R13), Y7
+	JMP     ready4487
+
+zero4486:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+ready4487:
+	MOVQ  48(R12), R10
+	MOVQ  $0x00000002, R11
+	MOVQ  (R12), AX
+	TESTQ AX, AX
+	JZ    done4485
+	SUBQ  $+32, AX
+	JGE   main4482
+
+early4481:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4481
+
+main4482:
+	TESTQ AX, AX
+	JZ    row4484
+
+run4483:
+	PCALIGN $0x20
+
+loop4488:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop4488
+
+row4484:
+	TESTQ      R11, R11
+	JZ         done4485
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4483
+
+done4485:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip4489
+	VPBROADCASTD 200(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+
+skip4489:
+	TESTQ        $0x00000002, AX
+	JZ           skip4490
+	VPBROADCASTD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+
+skip4490:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	DECQ    72(R12)
+	JLE     last4491
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	MOVQ    104(R12), AX
+	ADDQ    AX, 64(R12)
+	JMP     tile4480
+
+last4491:
+	VZEROUPPER
+	RET
+
+body8:
+	// 3 rows, 2 vectors of 32 bytes
+tile4492:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	MOVQ    64(R12), R13
+	TESTQ   R13, R13
+	JZ      zero4498
+	VMOVUPS (R13), Y4
+	VMOVUPS 32(R13), Y5
+	VMOVUPS (R13), Y6
+	VMOVUPS 32(R13), Y7
+	VMOVUPS (R13), Y8
+	VMOVUPS 32(R13), Y9
+	JMP     ready4499
+
+zero4498:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+
+ready4499:
+	MOVQ  48(R12), R10
+	MOVQ  $0x00000003, R11
+	MOVQ  (R12), AX
+	TESTQ AX, AX
+	JZ    done4497
+	SUBQ  $+48, AX
+	JGE   main4494
+
+early4493:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4493
+
+main4494:
+	TESTQ AX, AX
+	JZ    row4496
+
+run4495:
+	PCALIGN $0x20
+
+loop4500:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	ADDQ         CX, SI
+	DECQ         AX
+	JNZ          loop4500
+
+row4496:
+	TESTQ      R11, R11
+	JZ         done4497
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4495
+
+done4497:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip4501
+	VPBROADCASTD 200(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+
+skip4501:
+	TESTQ        $0x00000002, AX
+	JZ           skip4502
+	VPBROADCASTD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+
+skip4502:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	DECQ    72(R12)
+	JLE     last4503
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	MOVQ    104(R12), AX
+	ADDQ    AX, 64(R12)
+	JMP     tile4492
+
+last4503:
+	VZEROUPPER
+	RET
+
+body9:
+	// 4 rows, 2 vectors of 32 bytes
+tile4504:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	LEAQ    (SI)(DX*2), R8
+	ADDQ    DX, R8
+	MOVQ    64(R12), R13
+	TESTQ   R13, R13
+	JZ      zero4510
+	VMOVUPS (R13), Y4
+	VMOVUPS 32(R13), Y5
+	VMOVUPS (R13), Y6
+	VMOVUPS 32(R13), Y7
+	VMOVUPS (R13), Y8
+	VMOVUPS 32(R13), Y9
+	VMOVUPS (R13), Y10
+	VMOVUPS 32(R13), Y11
+	JMP     ready4511
+
+zero4510:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+ready4511:
+	MOVQ  48(R12), R10
+	MOVQ  $0x00000004, R11
+	MOVQ  (R12), AX
+	TESTQ AX, AX
+	JZ    done4509
+	SUBQ  $+64, AX
+	JGE   main4506
+
+early4505:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4505
+
+main4506:
+	TESTQ AX, AX
+	JZ    row4508
+
+run4507:
+	PCALIGN $0x20
+
+loop4512:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop4512
+
+row4508:
+	TESTQ      R11, R11
+	JZ         done4509
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4507
+
+done4509:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip4513
+	VPBROADCASTD 200(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+
+skip4513:
+	TESTQ        $0x00000002, AX
+	JZ           skip4514
+	VPBROADCASTD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+
+skip4514:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, (SI)
+	VMOVUPS Y11, 32(SI)
+	DECQ    72(R12)
+	JLE     last4515
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	MOVQ    104(R12), AX
+	ADDQ    AX, 64(R12)
+	JMP     tile4504
+
+last4515:
+	VZEROUPPER
+	RET
+
+body10:
+	// 5 rows, 2 vectors of 32 bytes
+tile4516:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	LEAQ    (SI)(DX*2), R8
+	ADDQ    DX, R8
+	MOVQ    64(R12), R13
+	TESTQ   R13, R13
+	JZ      zero4522
+	VMOVUPS (R13), Y4
+	VMOVUPS 32(R13), Y5
+	VMOVUPS (R13), Y6
+	VMOVUPS 32(R13), Y7
+	VMOVUPS (R13), Y8
+	VMOVUPS 32(R13), Y9
+	VMOVUPS (R13), Y10
+	VMOVUPS 32(R13), Y11
+	VMOVUPS (R13), Y12
+	VMOVUPS 32(R13), Y13
+	JMP     ready4523
+
+zero4522:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+
+ready4523:
+	MOVQ  48(R12), R10
+	MOVQ  $0x00000005, R11
+	MOVQ  (R12), AX
+	TESTQ AX, AX
+	JZ    done4521
+	SUBQ  $+80, AX
+	JGE   main4518
+
+early4517:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4517
+
+main4518:
+	TESTQ AX, AX
+	JZ    row4520
+
+run4519:
+	PCALIGN $0x20
+
+loop4524:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y12, Y12
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y13, Y13
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	DECQ         AX
+	JNZ          loop4524
+
+row4520:
+	TESTQ      R11, R11
+	JZ         done4521
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4519
+
+done4521:
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip4525
+	VPBROADCASTD 200(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+	VPMULLD      Y0, Y12, Y12
+	VPMULLD      Y0, Y13, Y13
+
+skip4525:
+	TESTQ        $0x00000002, AX
+	JZ           skip4526
+	VPBROADCASTD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y12, Y12
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y13, Y13
+
+skip4526:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, (SI)
+	VMOVUPS Y11, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, (SI)
+	VMOVUPS Y13, 32(SI)
+	DECQ    72(R12)
+	JLE     last4527
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	MOVQ    104(R12), AX
+	ADDQ    AX, 64(R12)
+	JMP     tile4516
+
+last4527:
+	VZEROUPPER
+	RET
+
+body11:
+	// 6 rows, 2 vectors of 32 bytes
+tile4528:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	LEAQ    (SI)(DX*2), R8
+	ADDQ    DX, R8
+	MOVQ    64(R12), R13
+	TESTQ   R13, R13
+	JZ      zero4534
+	VMOVUPS (R13), Y4
+	VMOVUPS 32(R13), Y5
+	VMOVUPS (R13), Y6
+	VMOVUPS 32(R13), Y7
+	VMOVUPS (R13), Y8
+	VMOVUPS 32(R13), Y9
+	VMOVUPS (R13), Y10
+	VMOVUPS 32(R13), Y11
+	VMOVUPS (R13), Y12
+	VMOVUPS 32(R13), Y13
+	VMOVUPS (R13), Y14
+	VMOVUPS 32(R13), Y15
+	JMP     ready4535
+
+zero4534:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+
+ready4535:
+	MOVQ  48(R12), R10
+	MOVQ  $0x00000006, R11
+	MOVQ  120(R12), R13
+	MOVQ  160(R12), R15
+	MOVQ  (R12), AX
+	TESTQ AX, AX
+	JZ    done4533
+	SUBQ  $+96, AX
+	JGE   main4530
+
+early4529:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4529
+
+main4530:
+	TESTQ AX, AX
+	JZ    row4532
+
+run4531:
+steps4536:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop4537:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y12, Y12
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y13, Y13
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y14, Y14
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y15, Y15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop4537
+	CMPQ         152(R12), $0x00
+	JNE          same4538
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same4538
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same4538:
+	TESTQ AX, AX
+	JNZ   steps4536
+
+row4532:
+	TESTQ      R11, R11
+	JZ         done4533
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4531
+
+done4533:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip4539
+	VPBROADCASTD 200(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+	VPMULLD      Y0, Y12, Y12
+	VPMULLD      Y0, Y13, Y13
+	VPMULLD      Y0, Y14, Y14
+	VPMULLD      Y0, Y15, Y15
+
+skip4539:
+	TESTQ        $0x00000002, AX
+	JZ           skip4540
+	VPBROADCASTD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y12, Y12
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y13, Y13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y14, Y14
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y15, Y15
+
+skip4540:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, (SI)
+	VMOVUPS Y11, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, (SI)
+	VMOVUPS Y13, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, (SI)
+	VMOVUPS Y15, 32(SI)
+	DECQ    72(R12)
+	JLE     last4541
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	MOVQ    104(R12), AX
+	ADDQ    AX, 64(R12)
+	JMP     tile4528
+
+last4541:
+	VZEROUPPER
+	RET
+
+body12:
+	// 6 rows, 2 vectors of 32 bytes
+tile4542:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	LEAQ    (SI)(DX*2), R8
+	ADDQ    DX, R8
+	MOVQ    64(R12), R13
+	TESTQ   R13, R13
+	JZ      zero4548
+	VMOVUPS (R13), Y4
+	VMOVUPS 32(R13), Y5
+	VMOVUPS (R13), Y6
+	VMOVUPS 32(R13), Y7
+	VMOVUPS (R13), Y8
+	VMOVUPS 32(R13), Y9
+	VMOVUPS (R13), Y10
+	VMOVUPS 32(R13), Y11
+	VMOVUPS (R13), Y12
+	VMOVUPS 32(R13), Y13
+	VMOVUPS (R13), Y14
+	VMOVUPS 32(R13), Y15
+	JMP     ready4549
+
+zero4548:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+
+ready4549:
+	MOVQ  48(R12), R10
+	MOVQ  $0x00000006, R11
+	LEAQ  (BX)(BX*2), R9
+	MOVQ  120(R12), R13
+	MOVQ  160(R12), R15
+	MOVQ  (R12), AX
+	TESTQ AX, AX
+	JZ    done4547
+	SUBQ  $+96, AX
+	JGE   main4544
+
+early4543:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4543
+
+main4544:
+	TESTQ AX, AX
+	JZ    row4546
+
+run4545:
+	MOVQ AX, R14
+	ANDQ $0x03, R14
+	JZ   many4551
+
+single4550:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y12, Y12
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y13, Y13
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y14, Y14
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y15, Y15
+	ADDQ         BX, DI
+	ADDQ         $+4, SI
+	ADDQ         $+4, R8
+	DECQ         R14
+	JNZ          single4550
+
+many4551:
+	SHRQ $0x02, AX
+	JZ   end4552
+
+steps4553:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop4554:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS (SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS (SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS (R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	VBROADCASTSS (R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y12, Y12
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y13, Y13
+	VBROADCASTSS (R8)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y14, Y14
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y15, Y15
+	VMOVUPS      (DI)(BX*1), Y0
+	VMOVUPS      32(DI)(BX*1), Y1
+	VBROADCASTSS 4(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS 4(SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS 4(SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS 4(R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	VBROADCASTSS 4(R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y12, Y12
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y13, Y13
+	VBROADCASTSS 4(R8)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y14, Y14
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y15, Y15
+	VMOVUPS      (DI)(BX*2), Y0
+	VMOVUPS      32(DI)(BX*2), Y1
+	VBROADCASTSS 8(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS 8(SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS 8(SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS 8(R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	VBROADCASTSS 8(R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y12, Y12
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y13, Y13
+	VBROADCASTSS 8(R8)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y14, Y14
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y15, Y15
+	VMOVUPS      (DI)(R9*1), Y0
+	VMOVUPS      32(DI)(R9*1), Y1
+	VBROADCASTSS 12(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS 12(SI)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS 12(SI)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS 12(R8), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	VBROADCASTSS 12(R8)(DX*1), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y12, Y12
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y13, Y13
+	VBROADCASTSS 12(R8)(DX*2), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y14, Y14
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y15, Y15
+	LEAQ         (DI)(BX*4), DI
+	ADDQ         $+16, SI
+	ADDQ         $+16, R8
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop4554
+	CMPQ         152(R12), $0x00
+	JNE          same4555
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same4555
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same4555:
+	TESTQ AX, AX
+	JNZ   steps4553
+
+end4552:
+row4546:
+	TESTQ      R11, R11
+	JZ         done4547
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4545
+
+done4547:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip4556
+	VPBROADCASTD 200(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+	VPMULLD      Y0, Y12, Y12
+	VPMULLD      Y0, Y13, Y13
+	VPMULLD      Y0, Y14, Y14
+	VPMULLD      Y0, Y15, Y15
+
+skip4556:
+	TESTQ        $0x00000002, AX
+	JZ           skip4557
+	VPBROADCASTD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y12, Y12
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y13, Y13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y14, Y14
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y15, Y15
+
+skip4557:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, (SI)
+	VMOVUPS Y11, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, (SI)
+	VMOVUPS Y13, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, (SI)
+	VMOVUPS Y15, 32(SI)
+	DECQ    72(R12)
+	JLE     last4558
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	MOVQ    104(R12), AX
+	ADDQ    AX, 64(R12)
+	JMP     tile4542
+
+last4558:
+	VZEROUPPER
+	RET
+
+body13:
+	// 6 rows, 2 vectors of 32 bytes
+tile4559:
+	MOVQ    16(R12), DX
+	MOVQ    24(R12), CX
+	MOVQ    32(R12), DI
+	MOVQ    40(R12), BX
+	MOVQ    8(R12), SI
+	LEAQ    (SI)(DX*2), R8
+	ADDQ    DX, R8
+	MOVQ    64(R12), R13
+	TESTQ   R13, R13
+	JZ      zero4565
+	VMOVUPS (R13), Y4
+	VMOVUPS 32(R13), Y5
+	VMOVUPS (R13), Y6
+	VMOVUPS 32(R13), Y7
+	VMOVUPS (R13), Y8
+	VMOVUPS 32(R13), Y9
+	VMOVUPS (R13), Y10
+	VMOVUPS 32(R13), Y11
+	VMOVUPS (R13), Y12
+	VMOVUPS 32(R13), Y13
+	VMOVUPS (R13), Y14
+	VMOVUPS 32(R13), Y15
+	JMP     ready4566
+
+zero4565:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+
+ready4566:
+	MOVQ  48(R12), R10
+	MOVQ  $0x00000006, R11
+	LEAQ  (BX)(BX*2), R9
+	MOVQ  120(R12), R13
+	MOVQ  160(R12), R15
+	MOVQ  (R12), AX
+	TESTQ AX, AX
+	JZ    done4564
+	SUBQ  $+96, AX
+	JGE   main4561
+
+early4560:
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	ADDQ       $+16, AX
+	JL         early4560
+
+main4561:
+	TESTQ AX, AX
+	JZ    row4563
+
+run4562:
+	MOVQ AX, R14
+	ANDQ $0x03, R14
+	JZ   many4568
+
+single4567:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS 4(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS 8(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS 12(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	VBROADCASTSS 16(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y12, Y12
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y13, Y13
+	VBROADCASTSS 20(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y14, Y14
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y15, Y15
+	ADDQ         BX, DI
+	ADDQ         $+24, SI
+	DECQ         R14
+	JNZ          single4567
+
+many4568:
+	SHRQ $0x02, AX
+	JZ   end4569
+
+steps4570:
+	MOVQ    152(R12), R14
+	CMPQ    AX, R14
+	CMOVQLT AX, R14
+	SUBQ    R14, AX
+	SUBQ    R14, 152(R12)
+	PCALIGN $0x20
+
+loop4571:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VBROADCASTSS (SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS 4(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS 8(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS 12(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	VBROADCASTSS 16(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y12, Y12
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y13, Y13
+	VBROADCASTSS 20(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y14, Y14
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y15, Y15
+	VMOVUPS      (DI)(BX*1), Y0
+	VMOVUPS      32(DI)(BX*1), Y1
+	VBROADCASTSS 24(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS 28(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS 32(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS 36(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	VBROADCASTSS 40(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y12, Y12
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y13, Y13
+	VBROADCASTSS 44(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y14, Y14
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y15, Y15
+	VMOVUPS      (DI)(BX*2), Y0
+	VMOVUPS      32(DI)(BX*2), Y1
+	VBROADCASTSS 48(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS 52(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS 56(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS 60(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	VBROADCASTSS 64(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y12, Y12
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y13, Y13
+	VBROADCASTSS 68(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y14, Y14
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y15, Y15
+	VMOVUPS      (DI)(R9*1), Y0
+	VMOVUPS      32(DI)(R9*1), Y1
+	VBROADCASTSS 72(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y4, Y4
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y5, Y5
+	VBROADCASTSS 76(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y6, Y6
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y7, Y7
+	VBROADCASTSS 80(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y8, Y8
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y9, Y9
+	VBROADCASTSS 84(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y10, Y10
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y11, Y11
+	VBROADCASTSS 88(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y12, Y12
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y13, Y13
+	VBROADCASTSS 92(SI), Y2
+	VPMADDWD     Y0, Y2, Y3
+	VPADDD       Y3, Y14, Y14
+	VPMADDWD     Y1, Y2, Y3
+	VPADDD       Y3, Y15, Y15
+	LEAQ         (DI)(BX*4), DI
+	ADDQ         $+96, SI
+	PREFETCHT1   (R13)
+	ADDQ         R15, R13
+	DECQ         R14
+	JNZ          loop4571
+	CMPQ         152(R12), $0x00
+	JNE          same4572
+	ADDQ         136(R12), R13
+	MOVQ         128(R12), R14
+	MOVQ         R14, 152(R12)
+	DECQ         144(R12)
+	JNZ          same4572
+	MOVQ         R12, R13
+	XORQ         R15, R15
+	MOVQ         $+1073741824, 152(R12)
+
+same4572:
+	TESTQ AX, AX
+	JNZ   steps4570
+
+end4569:
+row4563:
+	TESTQ      R11, R11
+	JZ         done4564
+	PREFETCHT0 (R10)
+	ADDQ       56(R12), R10
+	DECQ       R11
+	MOVQ       $0x00000010, AX
+	JMP        run4562
+
+done4564:
+	MOVQ         R13, 120(R12)
+	MOVQ         R15, 160(R12)
+	MOVQ         184(R12), AX
+	MOVQ         48(R12), R13
+	MOVQ         56(R12), DX
+	TESTQ        $0x00000001, AX
+	JZ           skip4573
+	VPBROADCASTD 200(R12), Y0
+	VPMULLD      Y0, Y4, Y4
+	VPMULLD      Y0, Y5, Y5
+	VPMULLD      Y0, Y6, Y6
+	VPMULLD      Y0, Y7, Y7
+	VPMULLD      Y0, Y8, Y8
+	VPMULLD      Y0, Y9, Y9
+	VPMULLD      Y0, Y10, Y10
+	VPMULLD      Y0, Y11, Y11
+	VPMULLD      Y0, Y12, Y12
+	VPMULLD      Y0, Y13, Y13
+	VPMULLD      Y0, Y14, Y14
+	VPMULLD      Y0, Y15, Y15
+
+skip4573:
+	TESTQ        $0x00000002, AX
+	JZ           skip4574
+	VPBROADCASTD 232(R12), Y0
+	MOVQ         R13, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y5, Y5
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y6, Y6
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y7, Y7
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y8, Y8
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y9, Y9
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y10, Y10
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y11, Y11
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y12, Y12
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y13, Y13
+	ADDQ         DX, SI
+	VMOVUPS      (SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y14, Y14
+	VMOVUPS      32(SI), Y1
+	VPMULLD      Y0, Y1, Y1
+	VPADDD       Y1, Y15, Y15
+
+skip4574:
+	MOVQ    R13, SI
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y7, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y8, (SI)
+	VMOVUPS Y9, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y10, (SI)
+	VMOVUPS Y11, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y12, (SI)
+	VMOVUPS Y13, 32(SI)
+	ADDQ    DX, SI
+	VMOVUPS Y14, (SI)
+	VMOVUPS Y15, 32(SI)
+	DECQ    72(R12)
+	JLE     last4575
+	MOVQ    80(R12), AX
+	ADDQ    AX, 8(R12)
+	MOVQ    88(R12), AX
+	ADDQ    AX, 32(R12)
+	MOVQ    96(R12), AX
+	ADDQ    AX, 48(R12)
+	MOVQ    104(R12), AX
+	ADDQ    AX, 64(R12)
+	JMP     tile4559
+
+last4575:
+	VZEROUPPER
+	RET
+
 // func packCopyAVX512(dst *byte, pitch int, src *byte, stepStride int, steps int, load uint64, store uint64)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·packCopyAVX512(SB), NOSPLIT, $0-56
@@ -61682,12 +64299,12 @@ TEXT ·packCopyAVX512(SB), NOSPLIT, $0-56
 	KMOVW   R9, K4
 	IMUL3Q  $0x18, DX, R10
 	TESTQ   R9, R9
-	JZ      narrow4381
+	JZ      narrow4576
 	TESTQ   AX, AX
-	JLE     done4384
+	JLE     done4579
 	PCALIGN $0x20
 
-loop4383:
+loop4578:
 	VMOVDQU32.Z (SI), K1, Z0
 	VMOVDQU32.Z 64(SI), K2, Z1
 	PREFETCHT0  (SI)(R10*1)
@@ -61698,17 +64315,17 @@ loop4383:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop4383
+	JG          loop4578
 
-done4384:
-	JMP end4382
+done4579:
+	JMP end4577
 
-narrow4381:
+narrow4576:
 	TESTQ   AX, AX
-	JLE     done4386
+	JLE     done4581
 	PCALIGN $0x20
 
-loop4385:
+loop4580:
 	VMOVDQU32.Z (SI), K1, Z0
 	PREFETCHT0  (SI)(R10*1)
 	VMOVDQU32   Z0, K3, (DI)
@@ -61716,10 +64333,10 @@ loop4385:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop4385
+	JG          loop4580
 
-done4386:
-end4382:
+done4581:
+end4577:
 	VZEROUPPER
 	RET
 
@@ -61736,13 +64353,13 @@ TEXT ·packCopyAVX2(SB), NOSPLIT, $0-56
 	VMOVDQU (R8), Y2
 	IMUL3Q  $0x18, DX, R10
 	TESTQ   R9, R9
-	JZ      narrow4387
+	JZ      narrow4582
 	VMOVDQU (R9), Y3
 	TESTQ   AX, AX
-	JLE     done4390
+	JLE     done4585
 	PCALIGN $0x20
 
-loop4389:
+loop4584:
 	VPMASKMOVD (SI), Y2, Y0
 	VPMASKMOVD 32(SI), Y3, Y1
 	PREFETCHT0 (SI)(R10*1)
@@ -61752,17 +64369,17 @@ loop4389:
 	ADDQ       BX, DI
 	DECQ       AX
 	TESTQ      AX, AX
-	JG         loop4389
+	JG         loop4584
 
-done4390:
-	JMP end4388
+done4585:
+	JMP end4583
 
-narrow4387:
+narrow4582:
 	TESTQ   AX, AX
-	JLE     done4392
+	JLE     done4587
 	PCALIGN $0x20
 
-loop4391:
+loop4586:
 	VPMASKMOVD (SI), Y2, Y0
 	PREFETCHT0 (SI)(R10*1)
 	VMOVDQU    Y0, (DI)
@@ -61770,10 +64387,10 @@ loop4391:
 	ADDQ       BX, DI
 	DECQ       AX
 	TESTQ      AX, AX
-	JG         loop4391
+	JG         loop4586
 
-done4392:
-end4388:
+done4587:
+end4583:
 	VZEROUPPER
 	RET
 
@@ -61789,10 +64406,10 @@ TEXT ·packTrans32AVX512(SB), NOSPLIT, $0-56
 	MOVQ    store+48(FP), R8
 	KMOVW   R8, K2
 	TESTQ   AX, AX
-	JLE     done4394
+	JLE     done4589
 	PCALIGN $0x20
 
-loop4393:
+loop4588:
 	MOVQ       $0x00000010, R9
 	CMPQ       AX, R9
 	CMOVQLT    AX, R9
@@ -61817,87 +64434,87 @@ loop4393:
 	VPXORD     Z0, Z0, Z0
 	MOVQ       SI, R11
 	CMPQ       CX, $0x00
-	JLE        loaded4395
+	JLE        loaded4590
 	VMOVUPS.Z  (R11), K1, Z0
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x01
-	JLE        loaded4395
+	JLE        loaded4590
 	VMOVUPS.Z  (R11), K1, Z1
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x02
-	JLE        loaded4395
+	JLE        loaded4590
 	VMOVUPS.Z  (R11), K1, Z2
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x03
-	JLE        loaded4395
+	JLE        loaded4590
 	VMOVUPS.Z  (R11), K1, Z3
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x04
-	JLE        loaded4395
+	JLE        loaded4590
 	VMOVUPS.Z  (R11), K1, Z4
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x05
-	JLE        loaded4395
+	JLE        loaded4590
 	VMOVUPS.Z  (R11), K1, Z5
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x06
-	JLE        loaded4395
+	JLE        loaded4590
 	VMOVUPS.Z  (R11), K1, Z6
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x07
-	JLE        loaded4395
+	JLE        loaded4590
 	VMOVUPS.Z  (R11), K1, Z7
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x08
-	JLE        loaded4395
+	JLE        loaded4590
 	VMOVUPS.Z  (R11), K1, Z8
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x09
-	JLE        loaded4395
+	JLE        loaded4590
 	VMOVUPS.Z  (R11), K1, Z9
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0a
-	JLE        loaded4395
+	JLE        loaded4590
 	VMOVUPS.Z  (R11), K1, Z10
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0b
-	JLE        loaded4395
+	JLE        loaded4590
 	VMOVUPS.Z  (R11), K1, Z11
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0c
-	JLE        loaded4395
+	JLE        loaded4590
 	VMOVUPS.Z  (R11), K1, Z12
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0d
-	JLE        loaded4395
+	JLE        loaded4590
 	VMOVUPS.Z  (R11), K1, Z13
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0e
-	JLE        loaded4395
+	JLE        loaded4590
 	VMOVUPS.Z  (R11), K1, Z14
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x0f
-	JLE        loaded4395
+	JLE        loaded4590
 	VMOVUPS.Z  (R11), K1, Z15
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 
-loaded4395:
+loaded4590:
 	VUNPCKLPS  Z1, Z0, Z16
 	VUNPCKHPS  Z1, Z0, Z17
 	VUNPCKLPS  Z3, Z2, Z18
@@ -61965,73 +64582,73 @@ loaded4395:
 	VMOVUPS    Z0, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4396
+	JZ         stored4591
 	VMOVUPS    Z1, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4396
+	JZ         stored4591
 	VMOVUPS    Z2, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4396
+	JZ         stored4591
 	VMOVUPS    Z3, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4396
+	JZ         stored4591
 	VMOVUPS    Z4, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4396
+	JZ         stored4591
 	VMOVUPS    Z5, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4396
+	JZ         stored4591
 	VMOVUPS    Z6, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4396
+	JZ         stored4591
 	VMOVUPS    Z7, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4396
+	JZ         stored4591
 	VMOVUPS    Z8, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4396
+	JZ         stored4591
 	VMOVUPS    Z9, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4396
+	JZ         stored4591
 	VMOVUPS    Z10, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4396
+	JZ         stored4591
 	VMOVUPS    Z11, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4396
+	JZ         stored4591
 	VMOVUPS    Z12, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4396
+	JZ         stored4591
 	VMOVUPS    Z13, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4396
+	JZ         stored4591
 	VMOVUPS    Z14, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4396
+	JZ         stored4591
 	VMOVUPS    Z15, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
 
-stored4396:
+stored4591:
 	ADDQ  $0x40, SI
 	TESTQ AX, AX
-	JG    loop4393
+	JG    loop4588
 
-done4394:
+done4589:
 	VZEROUPPER
 	RET
 
@@ -62047,10 +64664,10 @@ TEXT ·packTrans64AVX512(SB), NOSPLIT, $0-56
 	MOVQ    store+48(FP), R8
 	KMOVW   R8, K2
 	TESTQ   AX, AX
-	JLE     done4398
+	JLE     done4593
 	PCALIGN $0x20
 
-loop4397:
+loop4592:
 	MOVQ       $0x00000008, R9
 	CMPQ       AX, R9
 	CMOVQLT    AX, R9
@@ -62067,47 +64684,47 @@ loop4397:
 	VPXORD     Z0, Z0, Z0
 	MOVQ       SI, R11
 	CMPQ       CX, $0x00
-	JLE        loaded4399
+	JLE        loaded4594
 	VMOVUPD.Z  (R11), K1, Z0
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x01
-	JLE        loaded4399
+	JLE        loaded4594
 	VMOVUPD.Z  (R11), K1, Z1
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x02
-	JLE        loaded4399
+	JLE        loaded4594
 	VMOVUPD.Z  (R11), K1, Z2
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x03
-	JLE        loaded4399
+	JLE        loaded4594
 	VMOVUPD.Z  (R11), K1, Z3
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x04
-	JLE        loaded4399
+	JLE        loaded4594
 	VMOVUPD.Z  (R11), K1, Z4
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x05
-	JLE        loaded4399
+	JLE        loaded4594
 	VMOVUPD.Z  (R11), K1, Z5
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x06
-	JLE        loaded4399
+	JLE        loaded4594
 	VMOVUPD.Z  (R11), K1, Z6
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x07
-	JLE        loaded4399
+	JLE        loaded4594
 	VMOVUPD.Z  (R11), K1, Z7
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 
-loaded4399:
+loaded4594:
 	VUNPCKLPD  Z1, Z0, Z8
 	VUNPCKHPD  Z1, Z0, Z9
 	VUNPCKLPD  Z3, Z2, Z10
@@ -62135,41 +64752,41 @@ loaded4399:
 	VMOVUPD    Z8, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4400
+	JZ         stored4595
 	VMOVUPD    Z9, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4400
+	JZ         stored4595
 	VMOVUPD    Z10, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4400
+	JZ         stored4595
 	VMOVUPD    Z11, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4400
+	JZ         stored4595
 	VMOVUPD    Z12, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4400
+	JZ         stored4595
 	VMOVUPD    Z13, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4400
+	JZ         stored4595
 	VMOVUPD    Z14, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
-	JZ         stored4400
+	JZ         stored4595
 	VMOVUPD    Z15, K2, (DI)
 	ADDQ       BX, DI
 	DECQ       AX
 
-stored4400:
+stored4595:
 	ADDQ  $0x40, SI
 	TESTQ AX, AX
-	JG    loop4397
+	JG    loop4592
 
-done4398:
+done4593:
 	VZEROUPPER
 	RET
 
@@ -62183,10 +64800,10 @@ TEXT ·packTrans32AVX2(SB), NOSPLIT, $0-48
 	MOVQ    steps+40(FP), AX
 	MOVQ    lines+32(FP), CX
 	TESTQ   AX, AX
-	JLE     done4402
+	JLE     done4597
 	PCALIGN $0x20
 
-loop4401:
+loop4596:
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
@@ -62197,47 +64814,47 @@ loop4401:
 	VXORPS     Y0, Y0, Y0
 	MOVQ       SI, R11
 	CMPQ       CX, $0x00
-	JLE        loaded4403
+	JLE        loaded4598
 	VMOVUPS    (R11), Y0
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x01
-	JLE        loaded4403
+	JLE        loaded4598
 	VMOVUPS    (R11), Y1
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x02
-	JLE        loaded4403
+	JLE        loaded4598
 	VMOVUPS    (R11), Y2
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x03
-	JLE        loaded4403
+	JLE        loaded4598
 	VMOVUPS    (R11), Y3
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x04
-	JLE        loaded4403
+	JLE        loaded4598
 	VMOVUPS    (R11), Y4
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x05
-	JLE        loaded4403
+	JLE        loaded4598
 	VMOVUPS    (R11), Y5
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x06
-	JLE        loaded4403
+	JLE        loaded4598
 	VMOVUPS    (R11), Y6
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x07
-	JLE        loaded4403
+	JLE        loaded4598
 	VMOVUPS    (R11), Y7
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 
-loaded4403:
+loaded4598:
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y9
 	VUNPCKLPS  Y3, Y2, Y10
@@ -62281,9 +64898,9 @@ loaded4403:
 	SUBQ       $0x08, AX
 	ADDQ       $0x20, SI
 	TESTQ      AX, AX
-	JG         loop4401
+	JG         loop4596
 
-done4402:
+done4597:
 	VZEROUPPER
 	RET
 
@@ -62297,37 +64914,37 @@ TEXT ·packTrans64AVX2(SB), NOSPLIT, $0-48
 	MOVQ    steps+40(FP), AX
 	MOVQ    lines+32(FP), CX
 	TESTQ   AX, AX
-	JLE     done4405
+	JLE     done4600
 	PCALIGN $0x20
 
-loop4404:
+loop4599:
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
 	VXORPS     Y0, Y0, Y0
 	MOVQ       SI, R11
 	CMPQ       CX, $0x00
-	JLE        loaded4406
+	JLE        loaded4601
 	VMOVUPS    (R11), Y0
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x01
-	JLE        loaded4406
+	JLE        loaded4601
 	VMOVUPS    (R11), Y1
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x02
-	JLE        loaded4406
+	JLE        loaded4601
 	VMOVUPS    (R11), Y2
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 	CMPQ       CX, $0x03
-	JLE        loaded4406
+	JLE        loaded4601
 	VMOVUPS    (R11), Y3
 	PREFETCHT0 512(R11)
 	ADDQ       DX, R11
 
-loaded4406:
+loaded4601:
 	VUNPCKLPD  Y1, Y0, Y4
 	VUNPCKHPD  Y1, Y0, Y5
 	VUNPCKLPD  Y3, Y2, Y6
@@ -62347,9 +64964,9 @@ loaded4406:
 	SUBQ       $0x04, AX
 	ADDQ       $0x20, SI
 	TESTQ      AX, AX
-	JG         loop4404
+	JG         loop4599
 
-done4405:
+done4600:
 	VZEROUPPER
 	RET
 
@@ -62370,10 +64987,10 @@ TEXT ·packPairs16AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done4408
+	JLE     done4603
 	PCALIGN $0x20
 
-loop4407:
+loop4602:
 	VPMOVZXWD.Z (SI), K1, Z0
 	VPMOVZXWD.Z 32(SI), K2, Z1
 	ADDQ        DX, SI
@@ -62389,9 +65006,9 @@ loop4407:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop4407
+	JG          loop4602
 
-done4408:
+done4603:
 	VZEROUPPER
 	RET
 
@@ -62404,10 +65021,10 @@ TEXT ·packPairs16AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done4410
+	JLE     done4605
 	PCALIGN $0x20
 
-loop4409:
+loop4604:
 	VPMOVZXWD (SI), Y0
 	VPMOVZXWD 16(SI), Y1
 	ADDQ      DX, SI
@@ -62423,9 +65040,9 @@ loop4409:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop4409
+	JG        loop4604
 
-done4410:
+done4605:
 	VZEROUPPER
 	RET
 
@@ -62446,10 +65063,10 @@ TEXT ·packQuads8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done4412
+	JLE     done4607
 	PCALIGN $0x20
 
-loop4411:
+loop4606:
 	VPMOVZXBD.Z (SI), K1, Z0
 	VPMOVZXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -62479,9 +65096,9 @@ loop4411:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop4411
+	JG          loop4606
 
-done4412:
+done4607:
 	VZEROUPPER
 	RET
 
@@ -62494,10 +65111,10 @@ TEXT ·packQuads8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done4414
+	JLE     done4609
 	PCALIGN $0x20
 
-loop4413:
+loop4608:
 	VPMOVZXBD (SI), Y0
 	VPMOVZXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -62527,9 +65144,9 @@ loop4413:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop4413
+	JG        loop4608
 
-done4414:
+done4609:
 	VZEROUPPER
 	RET
 
@@ -62550,10 +65167,10 @@ TEXT ·packPairsI8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done4416
+	JLE     done4611
 	PCALIGN $0x20
 
-loop4415:
+loop4610:
 	VPMOVSXBD.Z (SI), K1, Z0
 	VPMOVSXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -62573,9 +65190,9 @@ loop4415:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop4415
+	JG          loop4610
 
-done4416:
+done4611:
 	VZEROUPPER
 	RET
 
@@ -62588,10 +65205,10 @@ TEXT ·packPairsI8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done4418
+	JLE     done4613
 	PCALIGN $0x20
 
-loop4417:
+loop4612:
 	VPMOVSXBD (SI), Y0
 	VPMOVSXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -62611,9 +65228,9 @@ loop4417:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop4417
+	JG        loop4612
 
-done4418:
+done4613:
 	VZEROUPPER
 	RET
 
@@ -62634,10 +65251,10 @@ TEXT ·packPairsU8AVX512(SB), NOSPLIT, $0-56
 	KMOVW   R8, K2
 	KMOVW   R9, K4
 	TESTQ   AX, AX
-	JLE     done4420
+	JLE     done4615
 	PCALIGN $0x20
 
-loop4419:
+loop4614:
 	VPMOVZXBD.Z (SI), K1, Z0
 	VPMOVZXBD.Z 16(SI), K2, Z1
 	ADDQ        DX, SI
@@ -62653,9 +65270,9 @@ loop4419:
 	ADDQ        BX, DI
 	DECQ        AX
 	TESTQ       AX, AX
-	JG          loop4419
+	JG          loop4614
 
-done4420:
+done4615:
 	VZEROUPPER
 	RET
 
@@ -62668,10 +65285,10 @@ TEXT ·packPairsU8AVX2(SB), NOSPLIT, $0-40
 	MOVQ    stepStride+24(FP), DX
 	MOVQ    steps+32(FP), AX
 	TESTQ   AX, AX
-	JLE     done4422
+	JLE     done4617
 	PCALIGN $0x20
 
-loop4421:
+loop4616:
 	VPMOVZXBD (SI), Y0
 	VPMOVZXBD 8(SI), Y1
 	ADDQ      DX, SI
@@ -62687,9 +65304,9 @@ loop4421:
 	ADDQ      BX, DI
 	DECQ      AX
 	TESTQ     AX, AX
-	JG        loop4421
+	JG        loop4616
 
-done4422:
+done4617:
 	VZEROUPPER
 	RET
 
@@ -62703,10 +65320,10 @@ TEXT ·dot1F32AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done4424
+	JLE     done4619
 	PCALIGN $0x20
 
-loop4423:
+loop4618:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PS (SI), Y0, Y4
@@ -62715,9 +65332,9 @@ loop4423:
 	ADDQ        $+64, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop4423
+	JG          loop4618
 
-done4424:
+done4619:
 	MOVQ         out+32(FP), DI
 	VADDPS       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -62740,10 +65357,10 @@ TEXT ·dot1F32AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done4426
+	JLE     done4621
 	PCALIGN $0x20
 
-loop4425:
+loop4620:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PS (SI), Z0, Z4
@@ -62752,9 +65369,9 @@ loop4425:
 	ADDQ        $+128, DI
 	SUBQ        $+32, AX
 	TESTQ       AX, AX
-	JG          loop4425
+	JG          loop4620
 
-done4426:
+done4621:
 	MOVQ          out+32(FP), DI
 	VADDPS        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0
@@ -62779,10 +65396,10 @@ TEXT ·dot1F64AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done4428
+	JLE     done4623
 	PCALIGN $0x20
 
-loop4427:
+loop4622:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PD (SI), Y0, Y4
@@ -62791,9 +65408,9 @@ loop4427:
 	ADDQ        $+64, DI
 	SUBQ        $+8, AX
 	TESTQ       AX, AX
-	JG          loop4427
+	JG          loop4622
 
-done4428:
+done4623:
 	MOVQ         out+32(FP), DI
 	VADDPD       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -62814,10 +65431,10 @@ TEXT ·dot1F64AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	TESTQ   AX, AX
-	JLE     done4430
+	JLE     done4625
 	PCALIGN $0x20
 
-loop4429:
+loop4624:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PD (SI), Z0, Z4
@@ -62826,9 +65443,9 @@ loop4429:
 	ADDQ        $+128, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop4429
+	JG          loop4624
 
-done4430:
+done4625:
 	MOVQ          out+32(FP), DI
 	VADDPD        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0
@@ -62860,10 +65477,10 @@ TEXT ·dot4F32AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done4432
+	JLE     done4627
 	PCALIGN $0x20
 
-loop4431:
+loop4626:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PS (SI), Y0, Y4
@@ -62881,9 +65498,9 @@ loop4431:
 	ADDQ        $+64, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop4431
+	JG          loop4626
 
-done4432:
+done4627:
 	MOVQ         out+32(FP), DI
 	VADDPS       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -62939,10 +65556,10 @@ TEXT ·dot4F32AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done4434
+	JLE     done4629
 	PCALIGN $0x20
 
-loop4433:
+loop4628:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PS (SI), Z0, Z4
@@ -62960,9 +65577,9 @@ loop4433:
 	ADDQ        $+128, DI
 	SUBQ        $+32, AX
 	TESTQ       AX, AX
-	JG          loop4433
+	JG          loop4628
 
-done4434:
+done4629:
 	MOVQ          out+32(FP), DI
 	VADDPS        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0
@@ -63026,10 +65643,10 @@ TEXT ·dot4F64AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done4436
+	JLE     done4631
 	PCALIGN $0x20
 
-loop4435:
+loop4630:
 	VMOVUPS     (DI), Y0
 	VMOVUPS     32(DI), Y1
 	VFMADD231PD (SI), Y0, Y4
@@ -63047,9 +65664,9 @@ loop4435:
 	ADDQ        $+64, DI
 	SUBQ        $+8, AX
 	TESTQ       AX, AX
-	JG          loop4435
+	JG          loop4630
 
-done4436:
+done4631:
 	MOVQ         out+32(FP), DI
 	VADDPD       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
@@ -63097,10 +65714,10 @@ TEXT ·dot4F64AVX512(SB), NOSPLIT, $0-40
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
 	TESTQ   AX, AX
-	JLE     done4438
+	JLE     done4633
 	PCALIGN $0x20
 
-loop4437:
+loop4632:
 	VMOVUPS     (DI), Z0
 	VMOVUPS     64(DI), Z1
 	VFMADD231PD (SI), Z0, Z4
@@ -63118,9 +65735,9 @@ loop4437:
 	ADDQ        $+128, DI
 	SUBQ        $+16, AX
 	TESTQ       AX, AX
-	JG          loop4437
+	JG          loop4632
 
-done4438:
+done4633:
 	MOVQ          out+32(FP), DI
 	VADDPD        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y0

@@ -139,6 +139,11 @@ func wholeC128AVX2(tile *uint64)
 //go:noescape
 func tileI16AVX2(tile *uint64)
 
+// wholeI16AVX2 runs a Tile: pairs of i16 into i32.
+//
+//go:noescape
+func wholeI16AVX2(tile *uint64)
+
 // packCopyAVX512 copies a row of up to 32 lanes of 4 bytes a step; load and store are lane masks.
 //
 //go:noescape

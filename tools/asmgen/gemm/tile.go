@@ -102,6 +102,7 @@ var kinds = []kind{
 	{name: "wholeC64AVX2", doc: "c64", whole: true, unrolled: true, rows: 6, vecs: 2, elem: 4, complex: true, fma: fmaPS},
 	{name: "wholeC128AVX2", doc: "c128", whole: true, unrolled: true, rows: 6, vecs: 2, elem: 8, complex: true, fma: fmaPD},
 	{name: "tileI16AVX2", doc: "pairs of i16 into i32", rows: 6, vecs: 2, elem: 4, integer: true, packed: true, fma: fmaI16},
+	{name: "wholeI16AVX2", doc: "pairs of i16 into i32", whole: true, unrolled: true, rows: 6, vecs: 2, elem: 4, integer: true, packed: true, fma: fmaI16},
 }
 
 func fmaPS(t tiler, b, a, d int)   { t.VFMADD231PS(t.vec(b), t.vec(a), t.vec(d)) }
