@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"vgpu/device"
 	"vgpu/kernels/simd"
 	"vgpu/vfs"
 )
@@ -186,12 +187,17 @@ func checkMount(context.Context) finding {
 	if err := errors.Join(err, stop()); err != nil {
 		return finding{"bad", err.Error(), ""}
 	}
+	return mountFinding(info)
+}
+
+// mountFinding is what the info of a device that mounted tells.
+func mountFinding(info []device.Field) finding {
 	for _, f := range info {
-		if f.Key == "passthrough" && f.Value == "no" {
-			return finding{"note", "a device mounts; passthrough no", "it needs Linux 6.9 and root; without it there is no shared mmap of buffers"}
+		if f.Key == "passthrough" && f.Value == true {
+			return ok("a device mounts, buffers bypass the daemon")
 		}
 	}
-	return ok("a device mounts, buffers bypass the daemon")
+	return finding{"note", "a device mounts; passthrough no", "it needs Linux 6.9 and root; without it there is no shared mmap of buffers"}
 }
 
 // checkDead looks for mounts whose daemon was killed.
