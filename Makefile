@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 COVER   := $(CURDIR)/cover
 PKGS    := ./...
 
-.PHONY: all build demo test lint generate unit race procs noasm arm64 blackbox coverage bench peers judges soak accuracy fuzz deps clean
+.PHONY: all build demo test lint generate unit race procs noasm arm64 blackbox coverage bench peers judges soak accuracy kernels fuzz deps clean
 
 all: build
 
@@ -90,6 +90,10 @@ accuracy:
 ## judges: test suites of other people, whose sources are fetched
 judges: build
 	@sh tools/judges.sh
+
+## kernels: a device on Linux 5.10, 6.1 and 6.12, in emulated machines
+kernels: build
+	@sh tools/kernels.sh $(BIN)
 
 ## fuzz: each fuzz target for FUZZTIME
 FUZZTIME ?= 30s
