@@ -2,8 +2,7 @@
 # kernels.sh: a device on other kernels: Debian's of the last three releases (5.10, 6.1, 6.12),
 # in an emulated machine that has nothing but busybox, the binary, and a disk. What is
 # checked there is tests/kernels/guest.sh. Needs root, the network, and Debian's
-# qemu-system-x86, busybox-static, kmod, cpio and e2fsprogs. Not part of CI: emulation
-# takes minutes a kernel.
+# qemu-system-x86, kmod, cpio and e2fsprogs. Not part of CI: emulation takes minutes a kernel.
 #
 #   sh tools/kernels.sh bin/vgpu                     all of them
 #   RELEASES="bullseye" sh tools/kernels.sh bin/vgpu Linux 5.10 alone
@@ -13,20 +12,20 @@ repo=$(realpath "$(dirname "$0")/..")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' HUP INT TERM # dash leaves without the EXIT trap otherwise
-for prog in qemu-system-x86_64 busybox depmod cpio mkfs.ext4; do
-	command -v "$prog" >/dev/null || { echo "kernels.sh: apt-get install --no-install-recommends qemu-system-x86 busybox-static kmod cpio e2fsprogs" >&2; exit 69; }
+for prog in qemu-system-x86_64 depmod cpio mkfs.ext4; do
+	command -v "$prog" >/dev/null || { echo "kernels.sh: apt-get install --no-install-recommends qemu-system-x86 kmod cpio e2fsprogs" >&2; exit 69; }
 done
 
-# package downloads the newest kernel of a release into the present directory, by an apt
-# that knows nothing but that release.
-package() { # RELEASE
+# packages downloads the newest kernel of a release and its static busybox, which as an installed package would
+# replace the other one, into the present directory, by an apt that knows nothing but that release.
+packages() { # RELEASE
 	mkdir -p apt/lists/partial apt/cache/archives/partial
 	printf 'deb http://deb.debian.org/debian %s main\ndeb http://deb.debian.org/debian-security %s-security main\n' "$1" "$1" >apt/sources.list
 	set -- -q -o Dir::Etc::sourcelist="$PWD/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null -o Dir::State::lists="$PWD/apt/lists" \
 		-o Dir::Cache="$PWD/apt/cache" -o Dir::State::status=/dev/null -o APT::Sandbox::User=root
 	apt-get "$@" update >/dev/null
 	newest=$(apt-cache "$@" depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -1)
-	apt-get "$@" download "$newest" >/dev/null
+	apt-get "$@" download "$newest" busybox-static >/dev/null
 }
 
 # initramfs makes what the machine starts with, from an unpacked kernel package.
@@ -44,7 +43,6 @@ initramfs() { # ROOT OUT
 		n=$((${n:-100} + 1)) # in the order in which they need each other
 		cp "$file" "$2/modules/$n-$(basename "$file")"
 	done
-	cp "$(command -v busybox)" "$2/bin/busybox"
 	cp "$vgpu" "$2/bin/vgpu"
 	cp "$repo/tests/kernels/guest.sh" "$2/guest.sh"
 	cat >"$2/init" <<'INIT'
@@ -74,8 +72,9 @@ INIT
 for release in ${RELEASES:-bullseye bookworm trixie}; do
 	dir=$work/$release
 	mkdir -p "$dir/root" "$dir/ram"
-	(cd "$dir" && package "$release" && dpkg-deb -x linux-image-*.deb root)
+	(cd "$dir" && packages "$release" && dpkg-deb -x linux-image-*.deb root && dpkg-deb -x busybox-static_*.deb busybox)
 	initramfs "$dir/root" "$dir/ram"
+	cp "$dir"/busybox/bin/busybox "$dir/ram/bin/" 2>/dev/null || cp "$dir"/busybox/usr/bin/busybox "$dir/ram/bin/"
 	(cd "$dir/ram" && find . | cpio -o -H newc 2>/dev/null | gzip -1) >"$dir/initramfs"
 	truncate -s 1G "$dir/disk"
 	mkfs.ext4 -q "$dir/disk"
