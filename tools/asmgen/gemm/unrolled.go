@@ -6,7 +6,7 @@ import (
 )
 
 // Whole tiles at AVX2 take four steps a loop. A step of 6 rows of two vectors is 12 multiply-adds, which take six cycles, 8 loads, and
-// six instructions more that count: pointers, a line asked for, the loop. 26 instructions in six cycles are few for a core alone, but too many
+// six others: pointers, a line asked for, the loop. 26 instructions in six cycles are few for a core alone, but too many
 // for one of two threads of a core: a neighbour takes a half of what is fetched and retired, and much less of the multiply-adds. In four steps there are
 // 20 a step and 6 more: elements of A and rows of B are reached by displacements and by multiples of a stride.
 
