@@ -1,6 +1,8 @@
 package gemm
 
 import (
+	"slices"
+
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/stream"
@@ -54,13 +56,38 @@ func (r *reading) stream(l layouts) func(mem int64) (*kernels.Streamed, error) {
 		}
 		s := cut.streamed()
 		s.Run = func(x *kernels.Exec) error {
-			now := *cut // the same, but for where the operands lie
-			now.q, _ = r.folded(layouts{layoutsIn(x), x.Dst[0].Layout})
-			_, err := now.run(x, r.stored(now.q, x))
+			q, _ := r.folded(layouts{layoutsIn(x), x.Dst[0].Layout})
+			now, err := cut.placed(q, single, mem)
+			if err != nil {
+				return err
+			}
+			_, err = now.run(x, r.stored(q, x))
 			return err
 		}
 		return s, nil
 	}
+}
+
+// placed is the cut for operands that lie elsewhere: the same if only their places differ, else, as for a copy in C order of what
+// overlaps C, one that is sought anew. What memory it takes, and whether strips have places of their own, depends on strides.
+func (c *cut) placed(q *Problem, single bool, mem int64) (*cut, error) {
+	if !slices.EqualFunc(c.q.strides(), q.strides(), slices.Equal) {
+		return newCut(q, single, mem)
+	}
+	now := *c
+	now.q = q
+	return &now, nil
+}
+
+// strides are those of all operands.
+func (q *Problem) strides() [][]int {
+	out := [][]int{q.A.Strides, q.B.Strides, q.C.Strides}
+	for _, a := range []*ndarray.Array{q.Bias, q.Residual} {
+		if a != nil {
+			out = append(out, a.Strides)
+		}
+	}
+	return out
 }
 
 // addendOf is the layout of input i stretched to the output, as [reading.addend].
