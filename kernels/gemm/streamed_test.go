@@ -258,3 +258,32 @@ func TestStreamedRollsChosen(t *testing.T) {
 		}
 	}
 }
+
+// A copy in C order of what overlaps C has other strides than what was planned for: strips that had places of their own would lie among
+// each other.
+func TestStreamedPlaced(t *testing.T) {
+	const n, mem = 4096, 3 * 4 * 4096 * 4096 / 4
+	rows := ndarray.NewLayout(ndarray.F32, n, n)
+	cols := rows.Permute(1, 0)
+	problem := func(a, b, c ndarray.Layout) *Problem {
+		q := &Problem{Alpha: 1}
+		q.A.Layout, q.B.Layout, q.C.Layout = a, b, c
+		if !q.Init() {
+			t.Fatal("f32 is not multiplied")
+		}
+		return q
+	}
+	cut, err := newCut(problem(cols, cols, cols), true, mem)
+	if err != nil || !cut.rollB {
+		t.Fatalf("B does not come strip by strip: %v", err)
+	}
+	moved := problem(cols, cols, cols)
+	moved.B.Layout.Offset += 64
+	if now, err := cut.placed(moved, true, mem); err != nil || !now.rollB || now.q != moved || now.total() != cut.total() {
+		t.Errorf("elsewhere: %v", err)
+	}
+	now, err := cut.placed(problem(cols, rows, cols), true, mem)
+	if err != nil || !now.rolls() || now.need() > mem {
+		t.Errorf("in another order: %v", err)
+	}
+}
