@@ -33,11 +33,13 @@ type twoStep[T simd.Float] struct {
 	s                                int                 // reals between the sweeps
 	stream                           bool                // stores of both sweeps go past the caches
 	fused                            bool                // n1 is 16: the first sweep is one routine
+	down                             bool                // a call transposes squares of the same columns
 	whole                            [2]simd.FFTWhole[T] // if not nil, all is one: forward, inverse
 	// Twiddles exp(-2πi·j2·k1/n) in the order of their use: for each block of
 	// columns, for each W values of k1, for each vector of the block, W rows
-	// of W lanes. Factored, t holds the rows for j2 < W once, and u for each
-	// vector of columns from j2 on the numbers exp(-2πi·j2·k1/n).
+	// of W lanes; fused or down, vector by vector. Factored, t holds the rows for
+	// j2 < W once, and u for each vector of columns from j2 on the numbers
+	// exp(-2πi·j2·k1/n).
 	t, u []T
 }
 
@@ -60,8 +62,9 @@ func newTwoStep[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n1, n2 int)
 	if n1 == 16 && m.whole(n1*n2) {
 		t.whole = k.Whole[n1*n2]
 	}
-	r := newRoots(n1 * n2)
-	if t.fused || n1*n2 <= factorAbove {
+	r, factored := newRoots(n1*n2), !t.fused && n1*n2 > factorAbove
+	t.down = factored || t.goesDown()
+	if !factored {
 		t.t = make([]T, 0, 2*roundUp(n1, k.W)*roundUp(n2, t.v1*k.W))
 		for _, j := range starts(n2, t.v1*k.W) {
 			t.blockTable(r, j)
@@ -95,7 +98,7 @@ func (t *twoStep[T]) rowTable(r *roots, lo, hi int) {
 
 // blockTable appends the twiddles of the block of columns from j2 on.
 func (t *twoStep[T]) blockTable(r *roots, j2 int) {
-	if t.fused { // vector by vector
+	if t.fused || t.down {
 		for v := range t.v1 {
 			for _, k1 := range starts(t.n1, t.k.W) {
 				t.laneTable(r, j2+v*t.k.W, k1)
@@ -195,42 +198,69 @@ func (t *twoStep[T]) columnsAt(s, src []T, block, j2 int, dir *direction[T], til
 }
 
 // transpose multiplies the columns from j2 on, which out holds row by row, by
-// their twiddles and writes them to s.
+// their twiddles and writes them to s: squares along the rows in one call, or
+// squares down a vector of columns (down).
 func (t *twoStep[T]) transpose(s, out []T, block, j2 int) {
-	w := t.k.W
-	row, square := 2*w*t.v1, 2*w*w
-	all, whole := (t.n1+w-1)/w, min(t.n1/w, t.blocks)
+	w, row := t.k.W, 2*t.k.W*t.v1
+	to := s[j2*t.step:]
+	if !t.down {
+		for kb := range t.blocks {
+			tw := t.t[(block*t.blocks+kb)*row*w:]
+			t.k.Transpose(to[t.block(kb):], out[t.row(kb)*row:], tw, nil, t.v1, row, 2*w, t.step, w*t.step)
+		}
+		return
+	}
 	transpose := t.k.Transpose
 	if t.stream {
 		transpose = t.k.TransposeStream
 	}
-	kb := 0
-	if t.v1 == 1 && t.v2 == 1 && whole > 1 { // at even distances: in one call
-		tw, u := t.twiddles(block, 0, 0)
-		transpose(s[j2*t.step:], out, tw, u, whole, row, w*row, t.step, t.between)
-		kb = whole
-	}
-	for ; kb < t.blocks; kb++ {
-		from := out[max(min(kb*w, t.n1-w), 0)*row:]
-		to := s[kb/t.v2*t.between+j2*t.step+kb%t.v2*2*w:]
-		if t.u == nil {
-			t.k.Transpose(to, from, t.t[(block*all+kb)*t.v1*square:], nil, t.v1, row, 2*w, t.step, w*t.step)
-			continue
-		}
-		for v := range t.v1 {
+	for v := range t.v1 {
+		for kb := 0; kb < t.blocks; {
+			n, apart := t.squares(kb)
 			tw, u := t.twiddles(block, kb, v)
-			transpose(to[v*w*t.step:], from[v*2*w:], tw, u, 1, row, 0, t.step, 0)
+			transpose(to[t.block(kb)+v*w*t.step:], out[t.row(kb)*row+v*2*w:], tw, u, n, row, w*row, t.step, apart)
+			kb += n
 		}
 	}
 }
 
-// twiddles gives the tables for rows kb*W on of vector v of a block.
-func (t *twoStep[T]) twiddles(block, kb, v int) (tw, u []T) {
-	w, blocks := t.k.W, (t.n1+t.k.W-1)/t.k.W
-	if t.u == nil {
-		return t.t[((block*blocks+kb)*t.v1+v)*2*w*w:], nil
+// row is the row of a tile of columns with which the square kb begins, and block
+// where in s the square's first row goes.
+func (t *twoStep[T]) row(kb int) int { return max(min(kb*t.k.W, t.n1-t.k.W), 0) }
+func (t *twoStep[T]) block(kb int) int {
+	return kb/t.v2*t.between + kb%t.v2*2*t.k.W
+}
+
+// squares is how many squares from kb on lie at even distances at both ends, and
+// their distance in s.
+func (t *twoStep[T]) squares(kb int) (n, apart int) {
+	whole := min(t.n1/t.k.W, t.blocks)
+	switch {
+	case kb >= whole: // what overlaps
+		return 1, 0
+	case t.v2 == 1:
+		return whole - kb, t.between
 	}
-	return t.t[kb*2*w*w:], t.u[((block*t.v1+v)*blocks+kb)*2*w:]
+	return min(t.v2-kb%t.v2, whole-kb), 2 * t.k.W
+}
+
+// twiddles gives the tables of vector v of a block, for rows kb*W on.
+func (t *twoStep[T]) twiddles(block, kb, v int) (tw, u []T) {
+	w, at := t.k.W, (block*t.v1+v)*((t.n1+t.k.W-1)/t.k.W)+kb
+	if t.u == nil {
+		return t.t[at*2*w*w:], nil
+	}
+	return t.t[kb*2*w*w:], t.u[at*2*w:]
+}
+
+// goesDown tells whether calls down the columns are fewer than those along the rows.
+func (t *twoStep[T]) goesDown() bool {
+	calls := 0
+	for kb := 0; kb < t.blocks; calls++ {
+		n, _ := t.squares(kb)
+		kb += n
+	}
+	return calls*t.v1 < t.blocks
 }
 
 // rows is the second sweep over blocks lo to hi of outputs.
