@@ -25,8 +25,8 @@ func SumF64(x []float64) float64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			sumF64AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			sumF64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -69,8 +69,8 @@ func SumF32(x []float32) float64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			sumF32AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			sumF32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -113,8 +113,8 @@ func SumI64(x []int64) int64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			sumI64AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			sumI64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -156,8 +156,8 @@ func SumU64(x []uint64) uint64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			sumU64AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			sumU64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -200,8 +200,8 @@ func SumI32(x []int32) int64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			sumI32AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			sumI32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -245,8 +245,8 @@ func SumU32(x []uint32) int64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			sumU32AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			sumU32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -290,8 +290,8 @@ func SumI16(x []int16) int64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			sumI16AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			sumI16AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -335,8 +335,8 @@ func SumU16(x []uint16) int64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			sumU16AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			sumU16AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -380,8 +380,8 @@ func SumI8(x []int8) int64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			sumI8AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			sumI8AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -425,8 +425,8 @@ func SumU8(x []uint8) int64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			sumU8AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			sumU8AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -472,8 +472,8 @@ func ProdF64(x []float64) float64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			prodF64AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			prodF64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -515,8 +515,8 @@ func SumSquaresF64(x []float64) float64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			sumSquaresF64AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			sumSquaresF64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -559,8 +559,8 @@ func SumSquaresF32(x []float32) float64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			sumSquaresF32AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			sumSquaresF32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -605,8 +605,8 @@ func DotF64(x, y []float64) float64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			dotF64AVX2(&acc[0], &x[i], &y[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			dotF64AVX2(&acc[0], &x[i], &y[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -652,8 +652,8 @@ func DotF32(x, y []float32) float64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			dotF32AVX2(&acc[0], &x[i], &y[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			dotF32AVX2(&acc[0], &x[i], &y[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -693,8 +693,8 @@ func MaxOfF32(x []float32) float32 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			maxOfF32AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			maxOfF32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -736,8 +736,8 @@ func MinOfF32(x []float32) float32 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			minOfF32AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			minOfF32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -779,8 +779,8 @@ func MaxOfF64(x []float64) float64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			maxOfF64AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			maxOfF64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -822,8 +822,8 @@ func MinOfF64(x []float64) float64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			minOfF64AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			minOfF64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -864,8 +864,8 @@ func MaxOfI64(x []int64) int64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			maxOfI64AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			maxOfI64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -902,8 +902,8 @@ func MinOfI64(x []int64) int64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			minOfI64AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			minOfI64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -940,8 +940,8 @@ func MaxOfU64(x []uint64) uint64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			maxOfU64AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			maxOfU64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -978,8 +978,8 @@ func MinOfU64(x []uint64) uint64 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			minOfU64AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			minOfU64AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -1016,8 +1016,8 @@ func MaxOfI32(x []int32) int32 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			maxOfI32AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			maxOfI32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -1054,8 +1054,8 @@ func MinOfI32(x []int32) int32 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			minOfI32AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			minOfI32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -1092,8 +1092,8 @@ func MaxOfU32(x []uint32) uint32 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			maxOfU32AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			maxOfU32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -1130,8 +1130,8 @@ func MinOfU32(x []uint32) uint32 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			minOfU32AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			minOfU32AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -1168,8 +1168,8 @@ func MaxOfI16(x []int16) int16 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			maxOfI16AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			maxOfI16AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -1206,8 +1206,8 @@ func MinOfI16(x []int16) int16 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			minOfI16AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			minOfI16AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -1244,8 +1244,8 @@ func MaxOfU16(x []uint16) uint16 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			maxOfU16AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			maxOfU16AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -1282,8 +1282,8 @@ func MinOfU16(x []uint16) uint16 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			minOfU16AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			minOfU16AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -1320,8 +1320,8 @@ func MaxOfI8(x []int8) int8 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			maxOfI8AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			maxOfI8AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -1358,8 +1358,8 @@ func MinOfI8(x []int8) int8 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			minOfI8AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			minOfI8AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -1396,8 +1396,8 @@ func MaxOfU8(x []uint8) uint8 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			maxOfU8AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			maxOfU8AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]
@@ -1434,8 +1434,8 @@ func MinOfU8(x []uint8) uint8 {
 			return acc[0]
 		}
 	case AVX2:
-		for i := 0; i < n; i += chunk / 4 {
-			minOfU8AVX2(&acc[0], &x[i], min(chunk/4, n-i)/lanes, flag(i+chunk/4 >= len(x) && n == len(x)))
+		for i := 0; i < n; i += chunk {
+			minOfU8AVX2(&acc[0], &x[i], min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))
 		}
 		if n == len(x) && n > 0 {
 			return acc[0]

@@ -33,6 +33,7 @@ type asm struct {
 	dry     bool          // count registers, emit nothing
 	stream  bool          // store whole vectors past the caches
 	one     vec           // a register of ones, of sums
+	nan     vec           // one that notes NaN, of extremes on AVX2
 }
 
 // width is the size of a vector in bytes.

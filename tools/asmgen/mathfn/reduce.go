@@ -28,11 +28,13 @@ type reduction struct {
 	serial    bool   // less than 64 elements are folded from left to right
 	narrow    bool   // AVX-512 works on registers of AVX2's width, but on twice as many
 	ones      bool   // asm wants a register of ones
-	whole     bool   // asm needs no other register: all sixteen of AVX2 hold lanes
+	scratch   int    // registers that asm and quick need beside the lanes', one for lanes from memory included
 	asm       func(a *asm, acc, tmp vec, x, y operand.Op)
-	// pair, if set, is a faster asm for two registers of lanes that do not meet
-	// NaN; a set bit in nan tells that they did, and asm has to do it all again.
-	pair    func(a *asm, acc, tmp [2]vec, x [2]operand.Op)
+	// quick, if set, is a faster asm for lanes that do not meet NaN, and note is
+	// what two registers of elements then go through; a bit set in a.nan tells that there was
+	// one, and asm has to do it all again.
+	quick   func(a *asm, acc, tmp vec, x operand.Op)
+	note    func(a *asm, one, two vec)
 	combine func(a *asm, acc, tmp vec, _ operand.Op) // acc with a later lane
 }
 
@@ -79,6 +81,9 @@ func addByFMA(a *asm, acc, tmp vec, _ operand.Op) {
 	a.do("VFMADD231PD", a.reg(a.one), a.reg(tmp), a.reg(acc))
 }
 
+// spareNaN is where an extreme marks NaN on AVX2.
+const spareNaN = vec(15)
+
 // extreme is VMAX or VMIN with the lane's value kept on equality, and NaN kept for good.
 func extreme(mnemonic, suffix string) func(a *asm, acc, tmp vec, y operand.Op) {
 	return func(a *asm, acc, tmp vec, _ operand.Op) {
@@ -88,32 +93,33 @@ func extreme(mnemonic, suffix string) func(a *asm, acc, tmp vec, y operand.Op) {
 			a.do("VMOVA"+suffix, a.reg(tmp), reg.K1, a.reg(acc))
 			return
 		}
-		nan := a.reg(15)
+		nan := a.reg(spareNaN)
 		a.do("VCMP"+suffix, operand.U8(predUnord), a.reg(tmp), a.reg(tmp), nan)
 		a.do("VBLENDV"+suffix, nan, a.reg(tmp), a.reg(acc), a.reg(acc))
 	}
 }
 
-// The places where pair notes that there was a NaN.
-var (
-	nanMask   = reg.K2
-	nanVector = vec(8)
-)
+// nanMask is where pair notes on AVX-512 that there was a NaN.
+var nanMask = reg.K2
 
-// extremePair is extreme for a pair of registers, with one test for both.
-func extremePair(mnemonic, suffix string) func(a *asm, acc, tmp [2]vec, x [2]operand.Op) {
-	return func(a *asm, acc, tmp [2]vec, x [2]operand.Op) {
-		for i := range acc {
-			a.do("VMOVU"+suffix, x[i], a.reg(tmp[i]))
-			a.do(mnemonic+suffix, a.reg(acc[i]), a.reg(tmp[i]), a.reg(acc[i]))
-		}
+// quickExtreme is extreme without the test for NaN.
+func quickExtreme(mnemonic, suffix string) func(a *asm, acc, tmp vec, x operand.Op) {
+	return func(a *asm, acc, tmp vec, x operand.Op) {
+		a.do("VMOVU"+suffix, x, a.reg(tmp))
+		a.do(mnemonic+suffix, a.reg(acc), a.reg(tmp), a.reg(acc))
+	}
+}
+
+// noteNaN is that test, of two registers at once.
+func noteNaN(suffix string) func(a *asm, one, two vec) {
+	return func(a *asm, one, two vec) {
 		if a.isa == AVX512 {
-			a.do("VCMP"+suffix, operand.U8(predUnord), a.reg(tmp[0]), a.reg(tmp[1]), reg.K1)
+			a.do("VCMP"+suffix, operand.U8(predUnord), a.reg(one), a.reg(two), reg.K1)
 			a.do("KORW", reg.K1, nanMask, nanMask)
 			return
 		}
-		a.do("VCMP"+suffix, operand.U8(predUnord), a.reg(tmp[0]), a.reg(tmp[1]), a.reg(tmp[0]))
-		a.do("VORPS", a.reg(tmp[0]), a.reg(nanVector), a.reg(nanVector))
+		a.do("VCMP"+suffix, operand.U8(predUnord), a.reg(one), a.reg(two), a.reg(one))
+		a.do("VORPS", a.reg(one), a.reg(a.nan), a.reg(a.nan))
 	}
 }
 
@@ -123,7 +129,7 @@ func (a *asm) noNaN() {
 		a.do("KXORW", nanMask, nanMask, nanMask)
 		return
 	}
-	a.do("VXORPS", a.reg(nanVector), a.reg(nanVector), a.reg(nanVector))
+	a.do("VXORPS", a.reg(a.nan), a.reg(a.nan), a.reg(a.nan))
 }
 
 // ifNoNaN jumps if there is no note of NaN.
@@ -131,7 +137,7 @@ func (a *asm) ifNoNaN(label string) {
 	if a.isa == AVX512 {
 		a.do("KORTESTW", nanMask, nanMask)
 	} else {
-		a.do("VMOVMSKPS", a.reg(nanVector), reg.R8L)
+		a.do("VMOVMSKPS", a.reg(a.nan), reg.R8L)
 		a.c.TESTL(reg.R8L, reg.R8L)
 	}
 	a.c.JZ(operand.LabelRef(label))
@@ -140,8 +146,13 @@ func (a *asm) ifNoNaN(label string) {
 func reductions() []*reduction {
 	direct := func(m string) func(a *asm, acc, tmp vec, x, y operand.Op) { return (*asm)(nil).direct(m) }
 	sum := func(name, doc string, elem, acc Elem, f func(a *asm, acc, tmp vec, x, y operand.Op)) *reduction {
-		return &reduction{name: name, doc: doc, elem: elem, acc: acc, step: "acc[j] += v", fold: "a += b", identity: "0", serial: true, asm: f,
+		return &reduction{name: name, doc: doc, elem: elem, acc: acc, step: "acc[j] += v", fold: "a += b", identity: "0", serial: true, asm: f, scratch: 2,
 			combine: fold(map[Elem]string{F64: "VADDPD", I64: "VPADDQ", U64: "VPADDQ"}[acc])}
+	}
+	plain := func(name, doc string, e Elem, mnemonic string) *reduction { // from memory
+		r := sum(name, doc, e, e, direct(mnemonic))
+		r.scratch = 0
+		return r
 	}
 	squares := func(e Elem, load string) *reduction {
 		r := sum("SumSquares"+e.Name, "the sum of the squares of x, in float64.", e, F64, viaTmp(load, square))
@@ -153,19 +164,25 @@ func reductions() []*reduction {
 		r.two, r.step = true, "acc[j] = math.FMA(v, w, acc[j])"
 		return r
 	}
-	prod := sum("ProdF64", "the product of x.", F64, F64, direct("VMULPD"))
+	prod := plain("ProdF64", "the product of x.", F64, "VMULPD")
 	prod.combine = fold("VMULPD")
 	prod.step, prod.fold, prod.identity = "acc[j] *= v", "a *= b", "1"
 	sumF32 := sum("SumF32", "the sum of x in float64.", F32, F64, viaTmp("VCVTPS2PD", addByFMA))
-	sumF32.ones = true
+	sumF32.ones, sumF32.scratch = true, 3
 	squaresF32 := squares(F32, "VCVTPS2PD")
 	// The product is exact: one rounding is as good as two.
 	squaresF32.asm = viaTmp("VCVTPS2PD", func(a *asm, acc, tmp vec, _ operand.Op) { a.do("VFMADD231PD", a.reg(tmp), a.reg(tmp), a.reg(acc)) })
+	dotF32 := dot(F32, func(a *asm, acc, tmp vec, x, y operand.Op) {
+		a.do("VCVTPS2PD", x, a.reg(tmp))
+		a.do("VCVTPS2PD", y, a.reg(tmp+1))
+		a.do("VFMADD231PD", a.reg(tmp+1), a.reg(tmp), a.reg(acc))
+	})
+	dotF32.scratch = 3
 	rs := []*reduction{
-		sum("SumF64", "the sum of x.", F64, F64, direct("VADDPD")),
+		plain("SumF64", "the sum of x.", F64, "VADDPD"),
 		sumF32,
-		sum("SumI64", "the sum of x, modulo 2^64.", I64, I64, direct("VPADDQ")),
-		sum("SumU64", "the sum of x, modulo 2^64.", U64, U64, direct("VPADDQ")),
+		plain("SumI64", "the sum of x, modulo 2^64.", I64, "VPADDQ"),
+		plain("SumU64", "the sum of x, modulo 2^64.", U64, "VPADDQ"),
 		sum("SumI32", "the sum of x.", I32, I64, viaTmp("VPMOVSXDQ", fold("VPADDQ"))),
 		sum("SumU32", "the sum of x.", U32, I64, viaTmp("VPMOVZXDQ", fold("VPADDQ"))),
 		sum("SumI16", "the sum of x.", I16, I64, viaTmp("VPMOVSXWQ", fold("VPADDQ"))),
@@ -176,15 +193,10 @@ func reductions() []*reduction {
 		squares(F64, "VMOVUPD"),
 		squaresF32,
 		dot(F64, viaTmp("VMOVUPD", func(a *asm, acc, tmp vec, y operand.Op) { a.do("VFMADD231PD", y, a.reg(tmp), a.reg(acc)) })),
-		dot(F32, func(a *asm, acc, tmp vec, x, y operand.Op) {
-			a.do("VCVTPS2PD", x, a.reg(tmp))
-			a.do("VCVTPS2PD", y, a.reg(tmp+1))
-			a.do("VFMADD231PD", a.reg(tmp+1), a.reg(tmp), a.reg(acc))
-		}),
+		dotF32,
 	}
 	for _, r := range rs { // Zen 4 converts two runs of four a cycle, but only half a run of eight
 		r.narrow = r.elem == F32
-		r.whole = !r.two && r.elem == r.acc && r.name != "SumSquaresF64"
 	}
 	for _, e := range []Elem{F32, F64, I64, U64, I32, U32, I16, U16, I8, U8} {
 		rs = append(rs, extremeOf(e, "Max", ">"), extremeOf(e, "Min", "<"))
@@ -203,7 +215,8 @@ func extremeOf(e Elem, name, relation string) *reduction {
 		r.fold = fmt.Sprintf("if b %s a || b != b {\na = b\n}", relation)
 		r.combine = extreme("V"+strings.ToUpper(name), suffix)
 		r.asm = viaTmp("VMOVU"+suffix, r.combine)
-		r.pair = extremePair("V"+strings.ToUpper(name), suffix)
+		r.quick, r.note = quickExtreme("V"+strings.ToUpper(name), suffix), noteNaN(suffix)
+		r.scratch = 4
 		return r
 	}
 	r.doc += "."
@@ -214,6 +227,7 @@ func extremeOf(e Elem, name, relation string) *reduction {
 	if e.Size == 8 {
 		r.combine = extremeOf64(mnemonic, isUnsigned(e), name == "Max")
 		r.asm = viaTmp("VMOVUPD", r.combine)
+		r.scratch = 4
 		return r
 	}
 	r.asm, r.combine = (*asm)(nil).direct(mnemonic), fold(mnemonic)
@@ -228,7 +242,7 @@ func extremeOf64(mnemonic string, unsigned, greatest bool) func(a *asm, acc, tmp
 			a.do(mnemonic, a.reg(tmp), a.reg(acc), a.reg(acc))
 			return
 		}
-		const flip, other = vec(8), vec(9)
+		const flip, other = vec(14), vec(15)
 		l, r := tmp, acc
 		if unsigned {
 			a.do("VPCMPEQD", y(flip), y(flip), y(flip))
@@ -257,71 +271,80 @@ func (r *reduction) asmName(t Target) string {
 	return unexported(r.name) + map[Target]string{AVX2: "AVX2", AVX512: "AVX512"}[t]
 }
 
-// assemble emits the loop. The lanes are in eight registers at most: AVX2
-// does those of eight bytes in two passes, unless that needs no other register.
+// assemble emits the loop.
 func (r *reduction) assemble(c *build.Context, isa Target) {
 	a := &asm{c: c, isa: isa, name: r.asmName(isa)}
-	most, tmp := 8, vec(10)
-	if r.narrow && isa == AVX512 {
-		a.isa, most, tmp = AVX2, 16, 17
-	}
-	if r.whole {
-		most = 16
-	}
 	c.Function(a.name)
 	c.Attributes(attr.NOSPLIT)
 	c.SignatureExpr(r.signature())
 	c.Pragma("noescape")
 	c.Doc(a.name+" folds rows of 64 elements into acc, and then, if fold is not 0,", "acc's halves into acc[0].")
+	l := r.layout(a)
 	c.Load(c.Param("acc"), reg.RDI)
 	if r.ones {
-		a.setOne(tmp - 1)
+		a.setOne(a.one)
 	}
-	total := reductionLanes * r.acc.Size / a.width() // registers of lanes
-	perPass := min(total, most)
-	for pass := range total / perPass {
-		l := &rowLoop{reduction: r, a: a, pass: pass, perPass: perPass, tmp: tmp}
-		l.load()
-		if r.pair != nil {
-			store := fmt.Sprintf("store%d", pass)
-			a.noNaN()
-			l.emit(fmt.Sprintf("fast%d", pass), l.pairs)
-			a.ifNoNaN(store)
-			l.load() // all again
-			l.emit(fmt.Sprintf("loop%d", pass), l.singles)
-			c.Label(store)
-		} else {
-			l.emit(fmt.Sprintf("loop%d", pass), l.singles)
-		}
-		for i := range perPass {
-			a.do("VMOVUPS", a.reg(vec(i)), l.lanes(i))
-		}
+	l.load()
+	if r.quick != nil {
+		a.noNaN()
+		l.emit("fast0", l.pairs)
+		a.ifNoNaN("store0")
+		l.load() // all again
+		l.emit("loop0", l.singles)
+		c.Label("store0")
+	} else {
+		l.emit("loop0", l.singles)
+	}
+	for i := range l.held {
+		a.do("VMOVUPS", a.reg(vec(i)), l.lanes(i))
 	}
 	c.Load(c.Param("fold"), reg.RCX)
 	c.TESTQ(reg.RCX, reg.RCX)
 	c.JZ(operand.LabelRef("done"))
-	r.foldLanes(a, total, perPass)
+	r.foldLanes(a, l.total, l.held)
 	c.Label("done")
 	c.VZEROUPPER()
 	c.RET()
 }
 
-// rowLoop is a loop over rows for some of the registers of lanes.
+// rowLoop is a loop over rows.
 type rowLoop struct {
 	*reduction
-	a             *asm
-	pass, perPass int
-	tmp           vec // the first of six registers for what is passing
+	a           *asm
+	total, held int // registers of lanes, and how many of them are kept in registers
+	passing     vec // the one for the others
+	tmp         vec // the first of those for elements, two for each of turns
+	turns       int
 }
 
-// lanes is where register i of this pass lies in acc.
+// layout shares out the registers. AVX2 has sixteen, as many as 64 lanes of eight bytes
+// fill: what needs others keeps the last few lanes in memory, from where they are
+// read and written back row by row. Two passes with half the lanes each would read every other
+// quarter of a KiB, at which prefetching is not good.
+func (r *reduction) layout(a *asm) *rowLoop {
+	l := &rowLoop{reduction: r, a: a, tmp: 10, turns: 3}
+	if r.narrow && a.isa == AVX512 {
+		a.isa, l.tmp = AVX2, 17
+	}
+	l.total = reductionLanes * r.acc.Size / a.width()
+	l.held = l.total
+	a.one, a.nan = l.tmp-1, 8
+	if l.total == 16 && l.tmp == 10 {
+		l.held -= r.scratch
+		l.passing, l.tmp, l.turns = vec(l.held), vec(l.held+1), 1
+		a.one, a.nan = 15, 15
+	}
+	return l
+}
+
+// lanes is where register i of lanes lies in acc.
 func (l *rowLoop) lanes(i int) operand.Mem {
-	return operand.Mem{Base: reg.RDI, Disp: (l.pass*l.perPass + i) * l.a.width()}
+	return operand.Mem{Base: reg.RDI, Disp: i * l.a.width()}
 }
 
 // row is where the elements for register i lie in the row at base.
 func (l *rowLoop) row(base reg.Register, i int) operand.Mem {
-	return operand.Mem{Base: base, Disp: (l.pass*l.perPass + i) * l.a.width() / l.acc.Size * l.elem.Size}
+	return operand.Mem{Base: base, Disp: i * l.a.width() / l.acc.Size * l.elem.Size}
 }
 
 // load begins at the first row.
@@ -332,7 +355,7 @@ func (l *rowLoop) load() {
 		c.Load(c.Param("y"), reg.RDX)
 	}
 	c.Load(c.Param("rows"), reg.RCX)
-	for i := range l.perPass {
+	for i := range l.held {
 		l.a.do("VMOVUPS", l.lanes(i), l.a.reg(vec(i)))
 	}
 }
@@ -351,17 +374,31 @@ func (l *rowLoop) emit(label string, body func()) {
 	c.JNZ(operand.LabelRef(label))
 }
 
+// with emits what works on register i of lanes.
+func (l *rowLoop) with(i int, step func(acc vec)) {
+	if i < l.held {
+		step(vec(i))
+		return
+	}
+	l.a.do("VMOVUPS", l.lanes(i), l.a.reg(l.passing))
+	step(l.passing)
+	l.a.do("VMOVUPS", l.a.reg(l.passing), l.lanes(i))
+}
+
 func (l *rowLoop) singles() {
-	for i := range l.perPass {
-		tmp := l.tmp + vec(i%3*2) // three pairs in turn
-		l.asm(l.a, vec(i), tmp, l.row(reg.RSI, i), l.row(reg.RDX, i))
+	for i := range l.total {
+		tmp := l.tmp + vec(i%l.turns*2)
+		l.with(i, func(acc vec) { l.asm(l.a, acc, tmp, l.row(reg.RSI, i), l.row(reg.RDX, i)) })
 	}
 }
 
 func (l *rowLoop) pairs() {
-	for i := 0; i < l.perPass; i += 2 {
-		tmp := l.tmp + vec(i%3*2)
-		l.pair(l.a, [2]vec{vec(i), vec(i + 1)}, [2]vec{tmp, tmp + 1}, [2]operand.Op{l.row(reg.RSI, i), l.row(reg.RSI, i+1)})
+	for i := range l.total {
+		tmp := l.tmp + vec((i&^1)%l.turns*2+i%2)
+		l.with(i, func(acc vec) { l.quick(l.a, acc, tmp, l.row(reg.RSI, i)) })
+		if i%2 == 1 {
+			l.note(l.a, tmp-1, tmp)
+		}
 	}
 }
 
@@ -371,7 +408,7 @@ func (l *rowLoop) pairs() {
 func (r *reduction) foldLanes(a *asm, total, held int) {
 	acc := func(i int) operand.Mem { return operand.Mem{Base: reg.RDI, Disp: i * a.width()} }
 	half := total / 2
-	if total > held { // two passes' worth: the first halving is from memory
+	if total > held { // the first halving is from memory
 		for i := range half {
 			a.do("VMOVUPS", acc(i), a.reg(vec(i)))
 			a.do("VMOVUPS", acc(i+half), a.reg(10))
@@ -426,12 +463,8 @@ func (r *reduction) goText() (wrapper, twin string) {
 	}
 	w("\tn := len(x) &^ (lanes - 1)\n\tswitch Active() {\n")
 	for _, t := range []Target{AVX512, AVX2} {
-		step := "chunk"
-		if t == AVX2 { // of which the second pass should find the first's lines
-			step = "chunk/4"
-		}
-		w("\tcase %s:\n\t\tfor i := 0; i < n; i += %s {\n", map[Target]string{AVX512: "AVX512", AVX2: "AVX2"}[t], step)
-		w("\t\t\t%s(&acc[0], &x[i]%s, min(%s, n-i)/lanes, flag(i+%s >= len(x) && n == len(x)))\n\t\t}\n", r.asmName(t), second, step, step)
+		w("\tcase %s:\n\t\tfor i := 0; i < n; i += chunk {\n", map[Target]string{AVX512: "AVX512", AVX2: "AVX2"}[t])
+		w("\t\t\t%s(&acc[0], &x[i]%s, min(chunk, n-i)/lanes, flag(i+chunk >= len(x) && n == len(x)))\n\t\t}\n", r.asmName(t), second)
 		w("\t\tif n == len(x) && n > 0 {\n\t\t\treturn acc[0]\n\t\t}\n")
 	}
 	w("\tdefault:\n\t\t%sGo(&acc, %s)\n\t}\n", name, goArgs)
