@@ -148,25 +148,43 @@ func differ(a, b []byte) int {
 	return min(len(a), len(b))
 }
 
-// faults makes some of n transfers fail, and cancels at some.
+// faults makes some of n transfers fail, and cancels at some: at each of them both,
+// or with -short one, in turn, and which is first differs between lines.
 func (c *streamCase) faults(n int) {
 	c.t.Helper()
 	step := max(1, n/maxFaults)
-	for at := 1; at <= n && !c.t.Failed(); at += step {
-		_, err := c.run(func(d *Disk, _ context.CancelFunc) { d.FailAt, d.Fault = at, errFault })
-		if !errors.Is(err, errFault) {
-			c.errorf("transfer %d of %d failed, and the run gave %v", at, n, err)
+	for at, turn := 1, n; at <= n && !c.t.Failed(); at, turn = at+step, turn+1 {
+		both := !testing.Short() || n < maxFaults
+		if both || turn%2 == 0 {
+			c.fails(at, n)
 		}
-		_, err = c.run(func(d *Disk, cancel context.CancelFunc) {
-			d.OnStart = func(i int) {
-				if i == at {
-					cancel()
-				}
+		if both || turn%2 == 1 {
+			c.isCancelled(at, n)
+		}
+	}
+}
+
+// fails runs with a transfer of n that fails.
+func (c *streamCase) fails(at, n int) {
+	c.t.Helper()
+	_, err := c.run(func(d *Disk, _ context.CancelFunc) { d.FailAt, d.Fault = at, errFault })
+	if !errors.Is(err, errFault) {
+		c.errorf("transfer %d of %d failed, and the run gave %v", at, n, err)
+	}
+}
+
+// isCancelled runs until it is cancelled, at a transfer of n.
+func (c *streamCase) isCancelled(at, n int) {
+	c.t.Helper()
+	_, err := c.run(func(d *Disk, cancel context.CancelFunc) {
+		d.OnStart = func(i int) {
+			if i == at {
+				cancel()
 			}
-		})
-		if !errors.Is(err, context.Canceled) {
-			c.errorf("it was cancelled at transfer %d of %d, and gave %v", at, n, err)
 		}
+	})
+	if !errors.Is(err, context.Canceled) {
+		c.errorf("it was cancelled at transfer %d of %d, and gave %v", at, n, err)
 	}
 }
 
