@@ -5,20 +5,21 @@
 # interleaved in one run, medians of ROUNDS.
 #
 #   sh tools/spill_bench.sh bin/vgpu [DIR]      DIR: where to spill; needs 8 GB there
-#   PARTS="fft" ROUNDS=5 sh tools/spill_bench.sh bin/vgpu      some parts only: stream, gemm, fft
+#   PARTS="fft" ROUNDS=5 sh tools/spill_bench.sh bin/vgpu      some parts only: stream, gemm, sort, fft
 #
 # It prints, a line each (rates in MB/s, of bytes of arrays; the last figure of a line is what is aimed at: 0.9, 0.9, 1.10 at most, 0.85):
 #   memory ...     the sizes: N=8192 is the side of the matrices, memory half of three f32 ones
 #   fio ...        what the disk reads and writes, sequentially
 #   sum, map ...   streamed, and their share of fio's rate
 #   gemm ...       seconds outside memory and in it, and the ratio
+#   sort ...       seconds of a sort along the first axis, of twice the memory with its result, in memory, and the ratio; the bytes that it moves (explain)
 #   fft 2-D, fft line ...   seconds of an N x N and of an N·N c64 transform (of 4/3 of the memory each), the passes that they
 #                  make (explain), seconds that fio would take to read and to write the array so often, and the share
 set -eu
 bin=$(realpath "$1")
 rounds=${ROUNDS:-3}
 n=${N:-8192}
-parts=" ${PARTS:-stream gemm fft} "
+parts=" ${PARTS:-stream gemm sort fft} "
 top=$(mktemp -d)
 disk=$(mktemp -d -p "${2:-/var/tmp}")
 trap '"$bin" umount "$top/small" || :; "$bin" umount "$top/large" || :; rm -rf "$top" "$disk"' EXIT
@@ -29,7 +30,7 @@ mem=$((matrix * 3 / 2))
 length=$((mem * 4 / 4))
 # Descriptor 9 may be the lock of who measures alone: it is not a daemon's to keep.
 "$bin" mount --daemon --mem "$mem" --spill "$disk:8G" --state "$top/s1" "$top/small" 9>&-
-"$bin" mount --daemon --mem "$((matrix * 4))" --state "$top/s2" "$top/large" 9>&-
+"$bin" mount --daemon --mem "$((matrix * 10))" --state "$top/s2" "$top/large" 9>&-
 
 has() { case $parts in *" $1 "*) true ;; *) false ;; esac; }
 # run DEVICE COMMAND: its seconds
@@ -43,6 +44,13 @@ passes() {
 	exec 8<>"$top/small/run"
 	echo "explain $1" >&8
 	grep -c '^pass' <&8
+	exec 8>&-
+}
+# moved COMMAND: bytes that it moves
+moved() {
+	exec 8<>"$top/small/run"
+	echo "explain $1" >&8
+	awk '/^moved/ {print $2}' <&8
 	exec 8>&-
 }
 median() { sort -g | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
@@ -69,6 +77,9 @@ if has gemm; then
 		for m in a b; do run $dev "random $m.npy:f32:${n}x$n seed=1" >/dev/null; done
 	done
 fi
+if has sort; then
+	for dev in small large; do run $dev "random tall.npy:f32:$((n * 3 / 2))x$n seed=6" >/dev/null; done
+fi
 if has fft; then
 	run small "random plane.npy:c64:${n}x$n seed=4" >/dev/null
 	run small "random line.npy:c64:$((n * n)) seed=5" >/dev/null
@@ -84,6 +95,10 @@ while [ $i -lt "$rounds" ]; do
 	if has fft; then
 		run small 'fft plane.npy fplane.npy axes=0,1' | keep "fft 2-D"
 		run small 'fft line.npy fline.npy' | keep "fft line"
+	fi
+	if has sort; then
+		run small 'sort tall.npy sorted.npy axis=0' | keep sort
+		run large 'sort tall.npy sorted.npy axis=0' | keep sortcore
 	fi
 	if has gemm; then
 		run small 'gemm a.npy b.npy c.npy' | keep streamed
@@ -104,6 +119,11 @@ fi
 if has gemm; then
 	awk -v g="$(get streamed)" -v c="$(get core)" -v n="$n" 'BEGIN {
 		printf "gemm, 2x memory    %6.2f s, in memory %6.2f s  ratio %.2f   %.0f GFLOP/s\n", g, c, g / c, 2 * n * n * n / g / 1e9
+	}'
+fi
+if has sort; then
+	awk -v s="$(get sort)" -v c="$(get sortcore)" -v m="$(moved 'sort tall.npy sorted.npy axis=0')" 'BEGIN {
+		printf "sort axis=0, 2x memory    %6.2f s, in memory %6.2f s  ratio %.2f   %.0f MB moved\n", s, c, s / c, m / 1e6
 	}'
 fi
 if has fft; then

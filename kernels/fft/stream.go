@@ -259,7 +259,7 @@ func (s *streamed) panels() *panels {
 // passes has its complex numbers there.
 func (s *streamed) temp() int64 {
 	if q := s.panels(); q != nil {
-		return tempBytes(q.layout())
+		return tempBytes(q.Layout())
 	}
 	if !s.r.real || !s.r.inv || len(s.passes) == 1 {
 		return 0

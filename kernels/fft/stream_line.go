@@ -128,13 +128,13 @@ func (l *lineStream) by(from, to bool, mem int64) *lineStream {
 	}
 	first := func() int64 {
 		if from {
-			c.from = &panels{c.complex, c.n1, c.n2, c.cols}
+			c.from = &panels{stream.Panels{DType: c.complex, Rows: c.n1, Cols: c.n2, Width: c.cols}}
 		}
 		return c.firstMem()
 	}
 	second := func() int64 {
 		if to {
-			c.to = &panels{c.complex, c.n2, c.n1, min(c.blocks*c.m.w, c.n1)}
+			c.to = &panels{stream.Panels{DType: c.complex, Rows: c.n2, Cols: c.n1, Width: min(c.blocks*c.m.w, c.n1)}}
 		}
 		return c.secondMem()
 	}
@@ -205,14 +205,14 @@ func (l *lineStream) tileReals() int { return 2 * l.m.w * max(roundUp(l.n1, l.m.
 // taken whole.
 func (l *lineStream) columnTile(lo, hi int) ndarray.Layout {
 	if l.from != nil {
-		return l.from.panel(lo / l.from.width)
+		return l.from.Panel(lo / l.from.Width)
 	}
 	return l.src.Range(1, lo, hi)
 }
 
 func (l *lineStream) resultTile(lo, hi int) ndarray.Layout {
 	if l.to != nil {
-		return l.to.panel(lo / l.to.width)
+		return l.to.Panel(lo / l.to.Width)
 	}
 	return l.dst.Range(1, lo, hi)
 }
@@ -249,7 +249,7 @@ func (l *lineStream) temp() int64 { return tempBytes(l.between()) + l.panelBytes
 func (l *lineStream) panelBytes() (n int64) {
 	for _, q := range []*panels{l.from, l.to} {
 		if q != nil {
-			n = max(n, tempBytes(q.layout()))
+			n = max(n, tempBytes(q.Layout()))
 		}
 	}
 	return n

@@ -11,55 +11,20 @@ import (
 	"vgpu/kernels/stream"
 )
 
-// panels is temporary space for a matrix of complex numbers, rows x cols, cut
-// into vertical strips of width columns that lie one behind the other. A block
-// of rows is a long run of each of them, and a strip is a run of its own, where
-// columns of an array are as many short runs as there are rows. For long
-// columns one more pass over the array takes less time than those.
-type panels struct {
-	dtype             ndarray.DType
-	rows, cols, width int
-}
+// panels is temporary space for a matrix of complex numbers in vertical strips.
+type panels struct{ stream.Panels }
 
-// newPanels takes strips of about width columns, as equal as can be, and of
-// whole cache lines if they are not narrower.
+// newPanels takes strips of about width columns.
 func newPanels(d ndarray.DType, rows, cols, width int) *panels {
-	n := (cols + width - 1) / width
-	width = (cols + n - 1) / n
-	if line := 64 / d.Size(); width >= line {
-		width = roundUp(width, line)
-	}
-	return &panels{d, rows, cols, width}
+	return &panels{stream.NewPanels(d, rows, cols, width)}
 }
-
-// count is the number of strips. The last one may have columns in excess.
-func (q *panels) count() int { return (q.cols + q.width - 1) / q.width }
-
-func (q *panels) layout() ndarray.Layout {
-	return ndarray.NewLayout(q.dtype, q.count(), q.rows, q.width)
-}
-
-// tile is rows lo to hi-1, panel is strip i.
-func (q *panels) tile(lo, hi int) ndarray.Layout { return q.layout().Range(1, lo, hi) }
-func (q *panels) panel(i int) ndarray.Layout     { return q.layout().Range(0, i, i+1) }
 
 // strips are the parts of a tile, and those of the same rows as a C-ordered
 // array, that hold the same numbers.
-func (q *panels) strips(tile, rows ndarray.Array) (parts [][2]ndarray.Array) {
-	h, size := tile.Shape[1], q.dtype.Size()
-	cut := func(first, n, width int) {
-		if n == 0 || width == 0 {
-			return
-		}
-		l := ndarray.NewLayout(q.dtype, n, h, width)
-		l.Strides = []int{q.width * size, q.cols * size, size}
-		l.Offset = rows.Offset + first*q.width*size
-		parts = append(parts, [2]ndarray.Array{tile.Range(0, first, first+n).Range(2, 0, width), {Layout: l, Data: rows.Data}})
-	}
-	whole := q.cols / q.width
-	cut(0, whole, q.width)
-	cut(whole, q.count()-whole, q.cols%q.width)
-	return parts
+func (q *panels) strips(tile, rows ndarray.Array) [][2]ndarray.Array {
+	l := ndarray.NewLayout(q.DType, tile.Shape[1], q.Cols)
+	l.Offset = rows.Offset
+	return q.Strips(tile, ndarray.Array{Layout: l, Data: rows.Data})
 }
 
 // write copies rows to a tile, read the other way.
@@ -176,14 +141,14 @@ func (s *streamed) columnWay() way {
 }
 
 func (s *streamed) columnNeed(q *panels) need {
-	return s.m.needOf(geometryOf([]int{q.rows, q.width}, 0), s.columnWay())
+	return s.m.needOf(geometryOf([]int{q.Rows, q.Width}, 0), s.columnWay())
 }
 
 // columnMem is the bytes of the pass over the first axis: three panels, each of
 // which is read, transformed where it lies, and written.
 func (s *streamed) columnMem(q *panels) int64 {
 	n, size := s.columnNeed(q), s.m.size
-	return int64(3*stream.Padded(stream.SinkSize(q.panel(0))) + stream.Padded(n.alone*size) + s.r.threads*stream.Padded(n.task*size))
+	return int64(3*stream.Padded(stream.SinkSize(q.Panel(0))) + stream.Padded(n.alone*size) + s.r.threads*stream.Padded(n.task*size))
 }
 
 // runColumns transforms the first axis, panel by panel.
@@ -191,7 +156,7 @@ func runColumns[T simd.Float](x *kernels.Exec, s *streamed, p *pass, _, at kerne
 	q := p.to
 	var mem [3][]byte
 	for i := range mem {
-		mem[i] = x.Mem.Alloc(stream.SinkSize(q.panel(0)))
+		mem[i] = x.Mem.Alloc(stream.SinkSize(q.Panel(0)))
 	}
 	c := &crew[T]{w: x.W, space: spaceOf[T](x, s.columnNeed(q), s.r.threads), piece: s.r.params.Piece}
 	dir := forward[T]()
@@ -201,14 +166,14 @@ func runColumns[T simd.Float](x *kernels.Exec, s *streamed, p *pass, _, at kerne
 		}
 	}
 	var tiles [3]stream.Piece
-	steps := &stream.Steps{N: q.count(),
+	steps := &stream.Steps{N: q.Count(),
 		Load: func(f *stream.Flight, i int) []*stream.Move {
-			tiles[i%3] = stream.Sink(kernels.Stored{Blob: at.Blob, Layout: q.panel(i)}, mem[i%3])
+			tiles[i%3] = stream.Sink(kernels.Stored{Blob: at.Blob, Layout: q.Panel(i)}, mem[i%3])
 			return []*stream.Move{f.Load(&tiles[i%3])}
 		},
 		Compute: func(i int) error {
 			z := reals[T](tiles[i%3].Array)
-			if err := alongBy(c, z, z, []int{q.rows, q.width}, 0, dir, false, s.columnWay()); err != nil {
+			if err := alongBy(c, z, z, []int{q.Rows, q.Width}, 0, dir, false, s.columnWay()); err != nil {
 				return err
 			}
 			if p.final && !s.r.inv {
@@ -223,5 +188,5 @@ func runColumns[T simd.Float](x *kernels.Exec, s *streamed, p *pass, _, at kerne
 
 // columnText is what explain says of the pass.
 func (p *pass) columnText() string {
-	return fmt.Sprintf("axes 0, %d tiles of %dx%d", p.to.count(), p.to.rows, p.to.width)
+	return fmt.Sprintf("axes 0, %d tiles of %dx%d", p.to.Count(), p.to.Rows, p.to.Width)
 }

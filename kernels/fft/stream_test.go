@@ -158,14 +158,14 @@ func TestPanels(t *testing.T) {
 	rng := newRand(84)
 	for _, c := range []struct{ rows, cols, width, count, real int }{{5, 1, 1, 1, 1}, {7, 16, 8, 2, 8}, {9, 30, 7, 4, 8}, {3, 100, 100, 1, 100}, {4, 50, 20, 3, 20}, {4, 50, 17, 3, 20}, {6, 7, 3, 3, 3}} {
 		q := newPanels(ndarray.C128, c.rows, c.cols, c.width)
-		if q.count() != c.count || q.width != c.real {
-			t.Errorf("%+v: %d strips of %d columns", c, q.count(), q.width)
+		if q.Count() != c.count || q.Width != c.real {
+			t.Errorf("%+v: %d strips of %d columns", c, q.Count(), q.Width)
 		}
-		all := ndarray.New(ndarray.C128, q.layout().Shape...)
+		all := ndarray.New(ndarray.C128, q.Layout().Shape...)
 		src, got := randomArray(rng, ndarray.C128, c.rows, c.cols), ndarray.New(ndarray.C128, c.rows, c.cols)
 		for lo := 0; lo < c.rows; lo += 2 {
 			hi := min(lo+2, c.rows)
-			tile := ndarray.Array{Layout: q.tile(lo, hi), Data: all.Data}
+			tile := ndarray.Array{Layout: q.Tile(lo, hi), Data: all.Data}
 			if err := q.write(nil, tile, src.Range(0, lo, hi)); err != nil {
 				t.Fatal(err)
 			}
@@ -176,8 +176,8 @@ func TestPanels(t *testing.T) {
 		if !slices.Equal(reals[float64](src), reals[float64](got)) {
 			t.Errorf("%+v: the numbers do not come back", c)
 		}
-		first := ndarray.Array{Layout: q.panel(0), Data: all.Data}.Index(0)
-		n := min(q.width, c.cols)
+		first := ndarray.Array{Layout: q.Panel(0), Data: all.Data}.Index(0)
+		n := min(q.Width, c.cols)
 		part := ndarray.New(ndarray.C128, c.rows, n)
 		if err := ndarray.Convert(part, first.Range(1, 0, n)); err != nil {
 			t.Fatal(err)

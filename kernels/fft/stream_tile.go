@@ -42,10 +42,10 @@ func (s *streamed) tileLayouts(p *pass) (src, dst ndarray.Layout, inPlace bool) 
 	in, out := p.tile()
 	src, dst, inPlace = s.ends(p)
 	if src = tileLayout(src, in); p.from != nil {
-		src = p.from.tile(0, p.extents[0])
+		src = p.from.Tile(0, p.extents[0])
 	}
 	if dst = tileLayout(dst, out); p.to != nil {
-		dst = p.to.tile(0, p.extents[0])
+		dst = p.to.Tile(0, p.extents[0])
 	}
 	return src, dst, inPlace
 }
@@ -85,7 +85,7 @@ func (s *streamed) traffic(bytes bool) (total float64) {
 // tileAt is tile i at both ends, and whether they are the same place.
 func (s *streamed) tileAt(p *pass, i int) (src, dst ndarray.Layout, inPlace bool) {
 	if p.columns() {
-		return p.from.panel(i), p.to.panel(i), true
+		return p.from.Panel(i), p.to.Panel(i), true
 	}
 	lo, hi := p.box(i)
 	src, dst, inPlace = s.ends(p)
@@ -98,14 +98,14 @@ func (p *pass) columns() bool { return p.from != nil && p.to != nil }
 // source is what a box is of what the pass reads, sink of what it writes.
 func (p *pass) source(l ndarray.Layout, lo, hi []int) ndarray.Layout {
 	if p.from != nil {
-		return p.from.tile(lo[0], hi[0])
+		return p.from.Tile(lo[0], hi[0])
 	}
 	return part(l, lo, hi, p, p.in)
 }
 
 func (p *pass) sink(l ndarray.Layout, lo, hi []int) ndarray.Layout {
 	if p.to != nil {
-		return p.to.tile(lo[0], hi[0])
+		return p.to.Tile(lo[0], hi[0])
 	}
 	return part(l, lo, hi, p, p.out)
 }
@@ -113,7 +113,7 @@ func (p *pass) sink(l ndarray.Layout, lo, hi []int) ndarray.Layout {
 // tiles is the number of them.
 func (p *pass) tiles() int {
 	if p.columns() {
-		return p.to.count()
+		return p.to.Count()
 	}
 	n := 1
 	for a, e := range p.extents {

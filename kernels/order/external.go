@@ -156,6 +156,8 @@ func (e *external) streamed() *kernels.Streamed {
 	s.Moved = all * float64(e.size+e.out.DType.Size()+2*e.levels*e.record())
 	s.Temp = int64(min(e.levels, 2)) * row * int64(e.record())
 	sweeps := 1 + e.levels // the runs, and each round of merges
+	of, cost := stream.SinkTraffic(ndarray.NewLayout(e.d, e.run))
+	s.Apart = float64(2*sweeps*e.rows*e.runs) * (cost - of) // a run is a transfer, however short
 	if e.before != nil {
 		s.Moved += e.before.Moved()
 		s.Apart += e.before.Apart()

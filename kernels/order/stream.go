@@ -19,9 +19,14 @@ type sorting struct {
 }
 
 // stream plans a run within mem bytes: rows that fit into memory by the tile, as
-// in core; longer ones one by one (see [external]).
+// in core; longer ones one by one (see [external]); those that lie across the file
+// by way of panels, if that costs less.
 func (s *sorting) stream(mem int64) (*kernels.Streamed, error) {
-	return pack.FirstOf(mem, s.tiles, s.external)
+	p, err := pack.FirstOf(mem, s.tiles, s.external)
+	if err != nil {
+		return nil, err
+	}
+	return s.panels(mem, p), nil
 }
 
 // tiles plans tiles of whole rows. Offsets are left out of the layouts, since
