@@ -83,7 +83,7 @@ type machine struct {
 }
 
 func machineOf[T simd.Float](k *simd.FFTKernels[T]) machine {
-	return machine{k.W, realSize[T](), maxPow2For(k.ISA), k.Columns16 != nil && k.ISA != simd.Generic, k.Whole != nil}
+	return machine{k.W, realSize[T](), maxPow2For(k.ISA), k.ISA != simd.Generic, k.ISA != simd.Generic}
 }
 
 // fuses tells whether the first sweep is the fused routine. It leaves nothing
@@ -97,7 +97,9 @@ const (
 )
 
 // whole tells whether a line of n points is one routine.
-func (m machine) whole(n int) bool { return m.wholes && (n == 256 || n == 512) }
+func (m machine) whole(n int) bool {
+	return m.wholes && (n == 256 || n == 512 && m.maxPow2 == 16)
+}
 
 // memoryFrom is the length from which memory and its pages decide, not
 // arithmetic.

@@ -77,9 +77,9 @@ type FFTKernels[T Float] struct {
 	//
 	//	dst[j2*32 + k/W*2W:]
 	//
-	// Columns16Swapped reads Swapped. They are nil where radix 16 is not used.
+	// Columns16Swapped reads Swapped.
 	Columns16, Columns16Swapped func(dst, src, t []T, v, sk int)
-	// Whole are transforms of 256 and 512 points in one routine, on AVX-512:
+	// Whole are transforms of 256 points in one routine, and of 512 but on AVX2:
 	// Interleaved to Interleaved, and Swapped to Swapped times
 	// scale[0]. They are Columns16 of the n/16 columns to s, of 2n reals, with
 	// its twiddles t, and the transform of the rows of s. dst may be src.

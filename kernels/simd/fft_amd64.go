@@ -46,13 +46,9 @@ func (t fftTable[T]) kernels(isa ISA) *FFTKernels[T] {
 	k.Transpose = t.transpose
 	k.TransposeStream = t.transposeStream
 	k.Mul, k.Unpack, k.Pack = t.mul, t.unpack, t.pack
-	if t.asmColumns16 != nil {
-		k.Columns16, k.Columns16Swapped = t.columns(t.asmColumns16), t.columns(t.asmColumns16Swapped)
-	}
+	k.Columns16, k.Columns16Swapped = t.columns(t.asmColumns16), t.columns(t.asmColumns16Swapped)
+	k.Whole = map[int][2]FFTWhole[T]{}
 	for n, f := range t.asmWhole {
-		if k.Whole == nil {
-			k.Whole = map[int][2]FFTWhole[T]{}
-		}
 		k.Whole[n] = [2]FFTWhole[T]{t.whole(f[0], n, false), t.whole(f[1], n, true)}
 	}
 	return k

@@ -27,9 +27,7 @@ func fftGeneric[T Float](w int) *FFTKernels[T] {
 	k.Deinterleave, k.DeinterleaveSwapped = fftRelayGo[T](w, Interleaved), fftRelayGo[T](w, Swapped)
 	k.Mul, k.Unpack, k.Pack = fftMulGo[T], fftUnpackGo[T], fftPackGo[T]
 	k.Columns16, k.Columns16Swapped = fftColumns16Go(k.Lane, k.FirstN[16]), fftColumns16Go(k.Lane, k.FirstSwappedN[16])
-	if w >= 8 { // twins of AVX-512's
-		k.Whole = map[int][2]FFTWhole[T]{256: fftWholeGo(k, 16), 512: fftWholeGo(k, 32)}
-	}
+	k.Whole = map[int][2]FFTWhole[T]{256: fftWholeGo(k, 16), 512: fftWholeGo(k, 32)}
 	return k
 }
 

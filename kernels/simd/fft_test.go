@@ -143,9 +143,6 @@ func TestFFTColumns16AgainstTwin(t *testing.T) {
 }
 
 func testFFTColumns16[T Float](t *testing.T, k, twin *FFTKernels[T]) {
-	if k.Columns16 == nil {
-		return
-	}
 	rng := rand.New(rand.NewPCG(5, 1))
 	for v := range 4 {
 		row := 2 * k.W

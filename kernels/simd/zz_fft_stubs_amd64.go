@@ -454,6 +454,26 @@ func fftLastStream2F32AVX2(dst *float32, src *float32, tw *float32, m int, v int
 //go:noescape
 func fftLastScaledStream2F32AVX2(dst *float32, src *float32, tw *float32, m int, v int, sk int, sp int, dj int, dp int)
 
+// fftColumns16F32AVX2 transforms and transposes 16 rows of v vectors; its twin is fftColumns16Go.
+//
+//go:noescape
+func fftColumns16F32AVX2(dst *float32, src *float32, t *float32, v int, sk int)
+
+// fftColumns16SwappedF32AVX2 transforms and transposes 16 rows of v vectors; its twin is fftColumns16Go.
+//
+//go:noescape
+func fftColumns16SwappedF32AVX2(dst *float32, src *float32, t *float32, v int, sk int)
+
+// fftWhole256F32AVX2 transforms 256 points; its twin is fftWholeGo.
+//
+//go:noescape
+func fftWhole256F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftWhole256SwappedF32AVX2 transforms 256 points; its twin is fftWholeGo.
+//
+//go:noescape
+func fftWhole256SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
 // fftTransposeF32AVX2 transposes blocks of 8 x 8; its twin is fftTransposeGo.
 //
 //go:noescape
@@ -943,6 +963,26 @@ func fftLastStream2F64AVX2(dst *float64, src *float64, tw *float64, m int, v int
 //
 //go:noescape
 func fftLastScaledStream2F64AVX2(dst *float64, src *float64, tw *float64, m int, v int, sk int, sp int, dj int, dp int)
+
+// fftColumns16F64AVX2 transforms and transposes 16 rows of v vectors; its twin is fftColumns16Go.
+//
+//go:noescape
+func fftColumns16F64AVX2(dst *float64, src *float64, t *float64, v int, sk int)
+
+// fftColumns16SwappedF64AVX2 transforms and transposes 16 rows of v vectors; its twin is fftColumns16Go.
+//
+//go:noescape
+func fftColumns16SwappedF64AVX2(dst *float64, src *float64, t *float64, v int, sk int)
+
+// fftWhole256F64AVX2 transforms 256 points; its twin is fftWholeGo.
+//
+//go:noescape
+func fftWhole256F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftWhole256SwappedF64AVX2 transforms 256 points; its twin is fftWholeGo.
+//
+//go:noescape
+func fftWhole256SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
 
 // fftTransposeF64AVX2 transposes blocks of 4 x 4; its twin is fftTransposeGo.
 //

@@ -124,6 +124,11 @@ var fftTableF32AVX2 = fftTable[float32]{
 	asmMul:                     fftMulF32AVX2,
 	asmUnpack:                  fftUnpackF32AVX2,
 	asmPack:                    fftPackF32AVX2,
+	asmColumns16:               fftColumns16F32AVX2,
+	asmColumns16Swapped:        fftColumns16SwappedF32AVX2,
+	asmWhole: map[int][2]fftAsmWhole[float32]{
+		256: {fftWhole256F32AVX2, fftWhole256SwappedF32AVX2},
+	},
 }
 
 var fftTableF64AVX2 = fftTable[float64]{
@@ -246,6 +251,11 @@ var fftTableF64AVX2 = fftTable[float64]{
 	asmMul:                     fftMulF64AVX2,
 	asmUnpack:                  fftUnpackF64AVX2,
 	asmPack:                    fftPackF64AVX2,
+	asmColumns16:               fftColumns16F64AVX2,
+	asmColumns16Swapped:        fftColumns16SwappedF64AVX2,
+	asmWhole: map[int][2]fftAsmWhole[float64]{
+		256: {fftWhole256F64AVX2, fftWhole256SwappedF64AVX2},
+	},
 }
 
 var fftTableF32AVX512 = fftTable[float32]{

@@ -36,13 +36,11 @@ func Generate(c *build.Context) {
 				t.pass(v, r)
 			}
 		}
-		if t.avx512 { // 16 registers are too few
-			t.fused(interleaved)
-			t.fused(swapped)
-			for _, n2 := range t.wholes() {
-				t.whole(n2, interleaved)
-				t.whole(n2, swapped)
-			}
+		t.fused(interleaved)
+		t.fused(swapped)
+		for _, n2 := range t.wholes() {
+			t.whole(n2, interleaved)
+			t.whole(n2, swapped)
 		}
 		t.transpose(false, false)
 		t.transpose(true, false)
@@ -71,16 +69,12 @@ func GoFiles() (map[string][]byte, error) {
 		for _, n := range []string{"Transpose", "TransposeFactored", "TransposeFactoredStream", "Deinterleave", "DeinterleaveSwapped", "Mul", "Unpack", "Pack"} {
 			fmt.Fprintf(&b, "asm%s: fft%s%s,\n", n, n, t.suffix())
 		}
-		if t.avx512 {
-			fmt.Fprintf(&b, "asmColumns16: fftColumns16%s,\nasmColumns16Swapped: fftColumns16Swapped%[1]s,\n", t.suffix())
+		fmt.Fprintf(&b, "asmColumns16: fftColumns16%s,\nasmColumns16Swapped: fftColumns16Swapped%[1]s,\n", t.suffix())
+		fmt.Fprintf(&b, "asmWhole: map[int][2]fftAsmWhole[%s]{\n", t.typeName())
+		for _, n2 := range t.wholes() {
+			fmt.Fprintf(&b, "%d: {%s, %s},\n", fusedRadix*n2, t.wholeName(n2, interleaved), t.wholeName(n2, swapped))
 		}
-		if n := t.wholes(); n != nil {
-			fmt.Fprintf(&b, "asmWhole: map[int][2]fftAsmWhole[%s]{\n", t.typeName())
-			for _, n2 := range n {
-				fmt.Fprintf(&b, "%d: {%s, %s},\n", fusedRadix*n2, t.wholeName(n2, interleaved), t.wholeName(n2, swapped))
-			}
-			fmt.Fprintf(&b, "},\n")
-		}
+		fmt.Fprintf(&b, "},\n")
 		fmt.Fprintf(&b, "}\n")
 	}
 	text, err := format.Source(b.Bytes())

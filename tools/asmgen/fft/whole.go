@@ -7,17 +7,13 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// wholeSecond are the second factors of the transforms of 16·n2 points that
-// are one routine each.
-var wholeSecond = []int{16, 32}
-
-// wholes are the second factors that the target has routines for: with 16
-// registers they would be slower than passes.
+// wholes are the second factors of the transforms of 16·n2 points that are one
+// routine each. With 16 registers 32 points are slower than two passes.
 func (t *target) wholes() []int {
-	if !t.avx512 {
-		return nil
+	if t.avx512 {
+		return []int{16, 32}
 	}
-	return wholeSecond
+	return []int{16}
 }
 
 // wholeName is the function's name.
