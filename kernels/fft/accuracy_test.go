@@ -22,17 +22,24 @@ const allUpTo = 4096
 
 // accuracyLengths are the lengths of the sweep, in groups: all up to allUpTo, a
 // thousand random ones up to 10^6, and the powers of two above. In the normal
-// run a sample of each.
+// run a sample of each, with -short a smaller one, in which every method is.
 func accuracyLengths() map[string][]int {
 	groups := map[string][]int{}
 	rng := newRand(17)
-	random, largest := 1000, 24
+	random, largest, every := 1000, 24, 61
+	if testing.Short() {
+		every *= 4
+	}
 	for n := 1; n <= allUpTo; n++ {
-		if exhaustive || n <= 80 || n%61 == 0 {
+		if exhaustive || n <= 80 || n%every == 0 {
 			groups["n <= 4096"] = append(groups["n <= 4096"], n)
 		}
 	}
-	if !exhaustive {
+	switch {
+	case exhaustive:
+	case testing.Short():
+		random, largest = 4, 14
+	default:
 		random, largest = 12, 17
 	}
 	for i := range random {
