@@ -41,12 +41,12 @@ generate:
 noasm:
 	$(GO) test -count=1 -short -tags noasm ./kernels/...
 
-## arm64: the same tree for another machine, run by qemu-user
+## arm64: the same tree for another machine, run by qemu-user; what takes longest begins first
 arm64:
 	GOARCH=arm64 CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/vgpu
-	GOARCH=arm64 CGO_ENABLED=0 $(GO) test -count=1 -short -exec qemu-aarch64-static ./kernels/ndarray ./kernels/command ./kernels/simd ./kernels/gemm \
-		./kernels/pack ./kernels/scratch ./kernels/catalog ./kernels/stream \
-		./kernels/pool ./kernels/expr ./kernels/vec ./kernels/reduce ./kernels/order
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) test -count=1 -short -exec qemu-aarch64-static ./kernels/gemm ./kernels/reduce ./kernels/order ./kernels/vec \
+		./kernels/simd ./kernels/ndarray ./kernels/stream ./kernels/expr ./kernels/pool \
+		./kernels/command ./kernels/pack ./kernels/scratch ./kernels/catalog
 
 ## race: unit tests under the race detector
 race:
