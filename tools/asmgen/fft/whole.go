@@ -8,7 +8,7 @@ import (
 )
 
 // wholes are the second factors of the transforms of 16·n2 points that are one
-// routine each. With 16 registers 32 points are slower than two passes.
+// routine each. With 16 registers 32 points are no faster than two passes.
 func (t *target) wholes() []int {
 	if t.avx512 {
 		return []int{16, 32}
