@@ -46,6 +46,11 @@ func argReduction[T ordered](dt ndarray.DType, before func(a, b T) bool, leaf fu
 			return v
 		},
 		fusedFold: fold,
+		later: func(vals []where[T], by int) {
+			for i := range vals {
+				vals[i].k += int64(by)
+			}
+		},
 	}
 }
 

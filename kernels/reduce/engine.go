@@ -26,10 +26,12 @@ const (
 )
 
 // place says which elements a loop sees: of output o on, from reduced element
-// k on. Along an inner loop k grows, along an outer one o does.
+// k on. Along an inner loop k grows, along an outer one o does; if period is not 0 it
+// begins again after so many, at the next group's row.
 type place struct {
-	o, k  int
-	outer bool
+	o, k   int
+	outer  bool
+	period int
 }
 
 // reduction is an associative operation on A over elements T.
@@ -55,6 +57,10 @@ type reduction[T ndarray.Element, A any] struct {
 	begins func(v A) int
 	// enough tells whether further elements will change nothing; else nil.
 	enough func(v A) bool
+	// apart is set if loops cannot be given rows of several groups side by side;
+	// else later moves the places in vals on by so many elements of K, if there are any.
+	apart bool
+	later func(vals []A, by int)
 	// raw is set if elements are looked at as bits alone: T stands for any integer of
 	// its size.
 	raw bool

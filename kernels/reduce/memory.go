@@ -138,7 +138,7 @@ func (r *reduction[T, A]) lengths(g *geometry) lengths {
 			l.lift = min(block, g.k)
 		}
 	default:
-		width := min(wideTile, g.w)
+		width := min(wideTile, max(g.w, branches*min(g.w, narrow))) // it may not fall as tiles grow
 		l.stack = levels * width
 		if r.fusedFold == nil {
 			l.lift = width

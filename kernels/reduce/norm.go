@@ -190,7 +190,7 @@ func scaledEuclid[T ndarray.Element](j *job, l normLifts[T], sums []float64) err
 		}
 		simd.SquareF64(dst, dst)
 	}
-	return run(j, sumMap(l.dt, scaled), func(vals []float64, o int) {
+	return run(j, apart(sumMap(l.dt, scaled)), func(vals []float64, o int) {
 		for i, v := range vals {
 			vals[i] = norm(o+i, v)
 		}

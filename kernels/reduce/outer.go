@@ -57,6 +57,9 @@ func (p *pass[T, A]) joinRows(w *pool.Worker, partial []A) error {
 // counter does it: after group i as many levels are joined as i+1 has trailing
 // zeros.
 func (p *pass[T, A]) rows(ws *workspace[T, A], o, lo, hi, col, width int) []A {
+	if p.abreast(lo, hi, width) {
+		return p.narrowRows(ws, o, lo, hi, width)
+	}
 	top := 0
 	for i := 0; lo+i*group < hi; i++ {
 		k := lo + i*group
@@ -84,7 +87,7 @@ func (p *pass[T, A]) groupRows(ws *workspace[T, A], acc []A, o, lo, hi, col int)
 		n := min(batch, hi-k)
 		x := p.in.get(ws.elems, (o*g.k+k)*g.w+col, n*width)
 		for i := range n {
-			row, at := x[i*width:(i+1)*width], place{o*g.w + col, p.base + k + i, true}
+			row, at := x[i*width:(i+1)*width], place{o*g.w + col, p.base + k + i, true, 0}
 			switch {
 			case k+i == lo:
 				p.lift(acc, row, at)

@@ -66,6 +66,11 @@ func (p *pairing[T]) reduction(dt ndarray.DType) *reduction[T, int64] {
 		settle: func(v int64, x []T) int64 {
 			return v - int64(simd.Index(x, p.value(int32(v>>32))))
 		},
+		later: func(vals []int64, by int) {
+			for i := range vals {
+				vals[i] -= int64(by)
+			}
+		},
 	}
 }
 

@@ -20,7 +20,7 @@ func (p *pass[T, A]) shortRows(ws *workspace[T, A], o, n int) {
 			acc[i] = p.identity
 		}
 		for c := range k {
-			x, where := ws.cols[c*m:(c+1)*m], place{o + at, c, true}
+			x, where := ws.cols[c*m:(c+1)*m], place{o + at, c, true, 0}
 			switch {
 			case c == 0 && p.bare:
 				p.lift(acc, x, where)

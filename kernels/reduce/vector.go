@@ -75,9 +75,16 @@ func distanceF64(mean []float64) func(dst, x []float64, at place) {
 }
 
 func squareDistance(dst, x, mean []float64, at place) {
-	if at.outer {
+	switch {
+	case at.period > 0:
+		for i := 0; i < len(dst); i += at.period {
+			for j, m := range mean[at.o : at.o+at.period] {
+				dst[i+j] = x[i+j] - m
+			}
+		}
+	case at.outer:
 		simd.SubF64(dst, x, mean[at.o:])
-	} else {
+	default:
 		simd.SubScalarF64(dst, x, mean[at.o])
 	}
 	simd.SquareF64(dst, dst)

@@ -120,6 +120,12 @@ func fused[T ndarray.Element, A any](r *reduction[T, A], loop func(x []T, at pla
 	return r
 }
 
+// apart keeps r's rows apart.
+func apart[T ndarray.Element, A any](r *reduction[T, A]) *reduction[T, A] {
+	r.apart = true
+	return r
+}
+
 // clean gives r a loop that does for blocks without NaN.
 func clean[T ndarray.Element, A any](r *reduction[T, A], loop func(x []T, at place) (A, bool)) *reduction[T, A] {
 	r.clean = loop
@@ -230,7 +236,7 @@ func runVar(root bool) func(j *job) error {
 			if err != nil {
 				return err
 			}
-			return run(j, sumMap(ndarray.C128, distanceC(mean)), store(j, finish))
+			return run(j, apart(sumMap(ndarray.C128, distanceC(mean))), store(j, finish))
 		}
 		mean := perOutput[float64](j)
 		sink := collect(mean)
