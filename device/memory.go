@@ -176,7 +176,7 @@ func (b *batch) chooseMode(dr *draft, f footprint, mem int64) error {
 		return dr.overLimit(parts)
 	}
 	mem = b.d.within(dr.limits, mem, f.copied > 0)
-	s, err := planStream(dr.plan, mem)
+	s, err := b.d.planStream(dr.plan, mem)
 	if err != nil {
 		return dr.cannotStream(f, mem, err)
 	}
@@ -237,8 +237,57 @@ var errNoStream = fmt.Errorf("the kernel does not stream: %w", syscall.ENOMEM)
 
 // planStream has a kernel plan a streamed run within mem bytes. A half of the
 // memory is tried first: the tiles are large by then, and what other jobs
-// work on may stay.
-func planStream(p *kernels.Plan, mem int64) (s *kernels.Streamed, err error) {
+// work on may stay. Nearly all of it is taken where a half does not do, and by a
+// job that is alone, if that saves more than it takes to have buffers leave.
+func (d *Device) planStream(p *kernels.Plan, mem int64) (*kernels.Streamed, error) {
+	s, err := streamedIn(p, mem/2)
+	if err != nil {
+		return streamedIn(p, mem)
+	}
+	if !d.idleNow() {
+		return s, nil
+	}
+	if all, err := streamedIn(p, mem-mem/lowWater); err == nil && d.pays(all, s) {
+		return all, nil
+	}
+	return s, nil
+}
+
+// leastGain is the part of what is moved that more memory must save.
+const leastGain = 1.0 / 16
+
+// pays tells whether a plan with more memory saves more transfers than it takes
+// to move what it alone has leave memory out, and in again when that is used.
+func (d *Device) pays(more, less *kernels.Streamed) bool {
+	gain := less.Moved + less.Apart - more.Moved - more.Apart
+	if gain <= leastGain*(less.Moved+less.Apart) {
+		return false
+	}
+	u := d.store.Usage()
+	out := max(lent(more.Mem)-u.Free, 0)
+	if out == 0 {
+		return true
+	}
+	list, _, err := d.residents()
+	if err != nil {
+		return false
+	}
+	can := int64(0)
+	for _, r := range list {
+		can += r.bytes
+	}
+	return out <= can && gain > 2*float64(out-max(lent(less.Mem)-u.Free, 0))
+}
+
+// idleNow tells whether no job has been accepted that has not ended.
+func (d *Device) idleNow() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.unfinished() == 0
+}
+
+// streamedIn is a kernel's plan within mem bytes.
+func streamedIn(p *kernels.Plan, mem int64) (s *kernels.Streamed, err error) {
 	if p.Stream == nil {
 		return nil, errNoStream
 	}
@@ -247,10 +296,7 @@ func planStream(p *kernels.Plan, mem int64) (s *kernels.Streamed, err error) {
 			s, err = nil, fmt.Errorf("the kernel panicked: %v: %w", v, syscall.EIO)
 		}
 	}()
-	if s, err = p.Stream(mem / 2); err != nil {
-		s, err = p.Stream(mem)
-	}
-	if err == nil && s.Mem > mem {
+	if s, err = p.Stream(mem); err == nil && s.Mem > mem {
 		return nil, fmt.Errorf("its plan for %d bytes takes %d: %w", mem, s.Mem, syscall.ENOMEM)
 	}
 	return s, err

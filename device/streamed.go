@@ -184,7 +184,7 @@ func (d *Device) streamInstead(j *Job) bool {
 	if s := j.mode.streamed; s != nil && mem >= s.Mem { // it has been tried
 		return false
 	}
-	s, err := planStream(j.plan, mem)
+	s, err := d.planStream(j.plan, mem)
 	if err != nil {
 		return false
 	}
