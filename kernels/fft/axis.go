@@ -171,7 +171,7 @@ func (a *axis[T]) columns(c *crew[T]) error {
 // cache.
 func (m machine) blockVectors(g geometry) int {
 	v := 1
-	for v < 4 && 2*v*m.w <= g.inner && 2*v*g.n*2*m.w*m.size <= largeTile {
+	for v < m.cost.columns && 2*v*m.w <= g.inner && 2*v*g.n*2*m.w*m.size <= m.cost.columnTile {
 		v *= 2
 	}
 	return v

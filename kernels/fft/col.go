@@ -14,7 +14,7 @@ type col[T simd.Float] struct {
 }
 
 func newCol[T simd.Float](k *simd.FFTKernels[T], n int) *col[T] {
-	c := &col[T]{k: k, n: n, radix: radices(n, maxPow2For(k.ISA))}
+	c := &col[T]{k: k, n: n, radix: radices(n, maxPow2For[T](k.ISA))}
 	m := n
 	for _, r := range c.radix[:len(c.radix)-1] {
 		m /= r

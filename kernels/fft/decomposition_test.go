@@ -215,7 +215,7 @@ func TestKernelSpectra(t *testing.T) {
 
 // TestMethods: which way a length goes, at the borders.
 func TestMethods(t *testing.T) {
-	m := machine{w: 16, size: 4, maxPow2: 16, fused: true, wholes: true}
+	m := machine{w: 16, size: 4, maxPow2: 16, cost: &costsAVX512, fused: true, wholes: true}
 	for n, want := range map[int]method{
 		1: methodCopy, 2: methodTile, 13: methodTile, 17: methodDirect, 61: methodDirect, 59: methodDirect, 34: methodDirect,
 		62: methodBluestein, 67: methodRader, 83: methodBluestein, 256: methodTwoStep, 512: methodTwoStep, 1 << 20: methodTwoStep, 1000: methodTwoStep,
@@ -230,7 +230,7 @@ func TestMethods(t *testing.T) {
 
 // TestSplits: the chosen factors multiply to n, and the second fills a vector.
 func TestSplits(t *testing.T) {
-	for _, m := range []machine{{16, 4, 16, true, true}, {8, 8, 16, true, false}, {8, 4, 8, false, false}, {4, 8, 8, false, false}} {
+	for _, m := range []machine{{16, 4, 16, true, true, &costsAVX512}, {8, 8, 16, true, false, &costsAVX512}, {8, 4, 16, true, true, &costsAVX2}, {4, 8, 8, true, true, &costsAVX2}, {8, 4, 8, false, false, &costsAVX512}, {4, 8, 8, false, false, &costsAVX512}} {
 		for n := 2; n < 20000; n++ {
 			if !smooth(n) {
 				continue

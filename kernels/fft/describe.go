@@ -42,7 +42,7 @@ func describeFor[T simd.Float](k *simd.FFTKernels[T], n int) string {
 // codelets writes the codelets of a tile transform: 16x8x8.
 func codelets[T simd.Float](n int, k *simd.FFTKernels[T]) string {
 	var parts []string
-	for _, r := range radices(n, maxPow2For(k.ISA)) {
+	for _, r := range radices(n, maxPow2For[T](k.ISA)) {
 		parts = append(parts, itoa(r))
 	}
 	return strings.Join(parts, "x")

@@ -121,7 +121,7 @@ func sameWhereKept[T simd.Float](got *evenTable[T], want []T) error {
 // TestLongConvolutions: lengths of convolutions whose spectrum is made in place are
 // split so that all of its blocks are whole.
 func TestLongConvolutions(t *testing.T) {
-	for _, m := range []machine{{16, 4, 16, true, true}, {8, 8, 16, true, false}, {8, 4, 8, false, false}, {4, 8, 8, false, false}, {4, 4, 8, false, false}} {
+	for _, m := range []machine{{16, 4, 16, true, true, &costsAVX512}, {8, 8, 16, true, false, &costsAVX512}, {8, 4, 16, true, true, &costsAVX2}, {4, 8, 8, true, true, &costsAVX2}, {8, 4, 8, false, false, &costsAVX512}, {4, 8, 8, false, false, &costsAVX512}, {4, 4, 8, false, false, &costsAVX512}} {
 		for n := wideSpectrumMax/2 + 1; n < 1<<27; n += n / 50 {
 			p := padLength(2*n - 1)
 			n1, n2, ok := split(p, m)

@@ -59,36 +59,21 @@ func radices(n, maxPow2 int) []int {
 	return append(out, odd...)
 }
 
-// passCost is the time of one pass per vector of W complex numbers, in
-// cycles, measured on Zen 4 with the tile in the first cache. Storing the
-// vector takes four of them.
-var passCost = map[int]float64{2: 4.5, 3: 4.8, 4: 4.5, 5: 5, 7: 6.5, 8: 5, 11: 11, 13: 13, 16: 8.5}
-
-// Costs in cycles a vector: of transposing with twiddles; of the routine that
-// does the first sweep of a two-step transform with n1 = 16; of a pass over
-// the second and the third cache beyond one over the first.
-const (
-	transposeCost = 12
-	fusedCost     = 12
-	secondCache   = 3.0
-	thirdCache    = 12.0
-	callCost      = 40 // of one call of a routine
-)
-
 // machine is what costs depend on: lanes, bytes of a real, largest power-of-two
 // codelet, and which routines there are beside passes.
 type machine struct {
 	w, size, maxPow2 int
 	fused, wholes    bool // there is a fused first sweep; there are routines for whole lines
+	cost             *costs
 }
 
 func machineOf[T simd.Float](k *simd.FFTKernels[T]) machine {
-	return machine{k.W, realSize[T](), maxPow2For(k.ISA), k.ISA != simd.Generic, k.ISA != simd.Generic}
+	return machine{k.W, realSize[T](), maxPow2For[T](k.ISA), k.ISA != simd.Generic, k.ISA != simd.Generic, costsOf(k.ISA)}
 }
 
 // fuses tells whether the first sweep is the fused routine. It leaves nothing
-// to share between threads in the second sweep.
-func (m machine) fuses(n1, n2 int) bool { return m.fused && n1 == 16 && n1*n2 < lineFrom }
+// to share between threads in the second sweep, and such lines are not cut.
+func (m machine) fuses(n1, n2 int) bool { return m.fused && n1 == 16 && n1*n2 < m.cost.fusedBelow }
 
 // Bytes of a tile of several vectors a row: for short and for long transforms.
 const (
@@ -213,74 +198,6 @@ func (m machine) bestSplit(n int) (n1, n2 int, ok bool) {
 	return n1, n2, ok
 }
 
-// splitCost estimates the cycles of one two-step transform. Blocks that are not
-// whole overlap or run with empty lanes.
-func (m machine) splitCost(n1, n2 int) float64 {
-	blocks1, blocks2 := float64((n2+m.w-1)/m.w), float64((n1+m.w-1)/m.w)
-	c := blocks2 * m.tileCost(n2)
-	if m.fuses(n1, n2) {
-		c += blocks1 * 16 * fusedCost
-	} else {
-		c += blocks1 * (m.tileCost(n1) + float64(roundUp(n1, m.w))*transposeCost + callCost)
-	}
-	if n1*n2 >= memoryFrom {
-		c += m.memoryCost(n1, n2)
-	}
-	if n1 > n2 && n1*n2 > factorAbove { // more places to write to at once than to read from
-		c *= 1.15
-	}
-	if n1 < m.w { // rows are copied out one by one
-		c += float64(8 * n2)
-	}
-	return c
-}
-
-// memoryCost is what a long transform waits for memory: measured on Zen 4, in
-// cycles a vector. Rows at distances of many KB compete for the same sets
-// of the caches; a block of rows should stay in half of the second cache. What is
-// beyond all caches costs the more the longer it is, so that very long lines are near
-// to squares: 2^27 points take 0.75 s as 8192x16384, 1.05 as 1024x131072.
-func (m machine) memoryCost(n1, n2 int) float64 {
-	c := 0.0
-	if n1 > 8192 || n2*2*m.size%512 == 0 {
-		switch {
-		case n1 > 8192:
-			c += 150 * float64(n1) / 8192
-		case n1 > 1024:
-			c += 60
-		case n1 > 512:
-			c += 40
-		case n1 > 256:
-			c += 6
-		}
-	}
-	switch {
-	case n2 > 8192:
-		c += 150 * float64(n2) / 8192
-	case n2 > 2048:
-		c += 15
-	case n2 > 1024:
-		c += 8
-	}
-	return c * float64(n1*n2/m.w)
-}
-
-// tileCost estimates the cycles of transforming a column of vectors.
-func (m machine) tileCost(n int) float64 {
-	extra, bytes := 0.0, n*m.w*2*m.size
-	switch {
-	case bytes > 512<<10:
-		extra = thirdCache
-	case bytes > 20<<10:
-		extra = secondCache
-	}
-	c := 0.0
-	for _, r := range radices(n, m.maxPow2) {
-		c += float64(n)*(passCost[r]+extra) + callCost
-	}
-	return c
-}
-
 // divisors lists the divisors of n in order.
 func divisors(n int) []int {
 	var out []int
@@ -326,15 +243,15 @@ func padLength(n int) int {
 func lengthCost(m int) float64 {
 	c := 6.0 // loading, transposing, storing
 	for _, r := range radices(m, 16) {
-		c += passCost[r]
+		c += costsAVX512.pass[r]
 	}
 	return c * float64(m)
 }
 
-// maxPow2For is the largest power-of-two codelet used on an instruction set:
-// with 16 registers the radix-16 one spills too much.
-func maxPow2For(isa simd.ISA) int {
-	if isa == simd.AVX512 {
+// maxPow2For is the largest power-of-two codelet used on an instruction set: with
+// 16 registers the radix-16 one spills, which costs doubles more than a pass.
+func maxPow2For[T simd.Float](isa simd.ISA) int {
+	if isa == simd.AVX512 || isa == simd.AVX2 && isSingle[T]() {
 		return 16
 	}
 	return 8

@@ -63,7 +63,7 @@ func newTwoStep[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n1, n2 int)
 		t.whole = k.Whole[n1*n2]
 	}
 	r, factored := newRoots(n1*n2), !t.fused && n1*n2 > factorAbove
-	t.down = factored || t.goesDown()
+	t.down = factored || t.squares().down()*t.v1 < t.blocks
 	if !factored {
 		t.t = make([]T, 0, 2*roundUp(n1, k.W)*roundUp(n2, t.v1*k.W))
 		for _, j := range starts(n2, t.v1*k.W) {
@@ -214,9 +214,13 @@ func (t *twoStep[T]) transpose(s, out []T, block, j2 int) {
 	if t.stream {
 		transpose = t.k.TransposeStream
 	}
+	apart, squares := 2*w, t.squares() // of neighbours in s
+	if t.v2 == 1 {
+		apart = t.between
+	}
 	for v := range t.v1 {
 		for kb := 0; kb < t.blocks; {
-			n, apart := t.squares(kb)
+			n := squares.run(kb)
 			tw, u := t.twiddles(block, kb, v)
 			transpose(to[t.block(kb)+v*w*t.step:], out[t.row(kb)*row+v*2*w:], tw, u, n, row, w*row, t.step, apart)
 			kb += n
@@ -231,17 +235,32 @@ func (t *twoStep[T]) block(kb int) int {
 	return kb/t.v2*t.between + kb%t.v2*2*t.k.W
 }
 
-// squares is how many squares from kb on lie at even distances at both ends, and
-// their distance in s.
-func (t *twoStep[T]) squares(kb int) (n, apart int) {
-	whole := min(t.n1/t.k.W, t.blocks)
+// squares are those of W x W numbers in which a block of columns is transposed, by
+// their place down the columns: whole ones, and all with what overlaps the last.
+type squares struct{ whole, all, v1, v2 int }
+
+// run is how many from kb on lie at even distances at both ends.
+func (s squares) run(kb int) int {
 	switch {
-	case kb >= whole: // what overlaps
-		return 1, 0
-	case t.v2 == 1:
-		return whole - kb, t.between
+	case kb >= s.whole: // what overlaps
+		return 1
+	case s.v2 == 1:
+		return s.whole - kb
 	}
-	return min(t.v2-kb%t.v2, whole-kb), 2 * t.k.W
+	return min(s.v2-kb%s.v2, s.whole-kb)
+}
+
+// down is the number of calls for a vector of columns if each goes down it.
+func (s squares) down() int {
+	calls := 0
+	for kb := 0; kb < s.all; kb += s.run(kb) {
+		calls++
+	}
+	return calls
+}
+
+func (t *twoStep[T]) squares() squares {
+	return squares{min(t.n1/t.k.W, t.blocks), t.blocks, t.v1, t.v2}
 }
 
 // twiddles gives the tables of vector v of a block, for rows kb*W on.
@@ -251,16 +270,6 @@ func (t *twoStep[T]) twiddles(block, kb, v int) (tw, u []T) {
 		return t.t[at*2*w*w:], nil
 	}
 	return t.t[kb*2*w*w:], t.u[at*2*w:]
-}
-
-// goesDown tells whether calls down the columns are fewer than those along the rows.
-func (t *twoStep[T]) goesDown() bool {
-	calls := 0
-	for kb := 0; kb < t.blocks; calls++ {
-		n, _ := t.squares(kb)
-		kb += n
-	}
-	return calls*t.v1 < t.blocks
 }
 
 // rows is the second sweep over blocks lo to hi of outputs.
