@@ -19,7 +19,7 @@ demo: build
 	@sh tools/demo.sh $(BIN)
 
 ## test: everything that CI checks; ends with go test's own summary
-test: deps lint noasm arm64 race coverage procs
+test: deps lint noasm arm64 race coverage
 
 ## deps: the Debian packages that the tests use; installed when root, else named
 deps:
@@ -52,7 +52,7 @@ arm64:
 race:
 	$(GO) test -race -count=1 -short -timeout 15m ./alloc/... ./iouring/... ./device/... ./vfs/... ./kernels/... ./cmd/...
 
-## coverage: unit tests and black-box tests with counters, and the share of the code they reach together
+## coverage: unit tests and black-box tests with counters, the share of the code they reach together, and procs
 coverage:
 	@sh tools/coverage.sh $(COVER)
 

@@ -242,7 +242,7 @@ func (m *mover) loop(ctx context.Context) {
 	}
 }
 
-// one makes the first move of the plan, and tells whether there was one. What
+// one makes the first move of the plan, or the first small ones, and tells whether there was one. What
 // fails is left to the job that needs it, which will tell.
 func (m *mover) one(ctx context.Context) bool {
 	if m.enter(ctx) != nil {
@@ -259,12 +259,32 @@ func (m *mover) one(ctx context.Context) bool {
 	case len(o.bring) > 0 && (len(o.evict) == 0 || o.bring[0].job < o.evict[0].job):
 		return m.fetch(ctx, o, o.bring[0])
 	case len(o.evict) > 0:
-		return m.d.carryOut(ctx, o.victims[o.evict[0].ino], true) == nil
+		return m.carryOutSome(ctx, o, o.evict)
 	case len(o.low) > 0:
-		return m.d.carryOut(ctx, o.victims[o.low[0].ino], true) == nil
+		return m.carryOutSome(ctx, o, o.low)
 	}
 	m.rest(o)
 	return false
+}
+
+// onePlanBytes is how much leaves by one plan: a plan looks at all buffers, which for
+// ten thousand takes longer than many small ones take to leave.
+const onePlanBytes = 256 << 10
+
+// carryOutSome spills the first of a list, and if it is small those that leave for the
+// same job, up to onePlanBytes. It tells whether any has left.
+func (m *mover) carryOutSome(ctx context.Context, o *outlook, list []move) bool {
+	bytes := int64(0)
+	for i, mv := range list {
+		if i > 0 && (mv.job != list[0].job || bytes+mv.bytes > onePlanBytes) {
+			break
+		}
+		if m.d.carryOut(ctx, o.victims[mv.ino], true) != nil {
+			return i > 0
+		}
+		bytes += mv.bytes
+	}
+	return true
 }
 
 // fetch brings a buffer in ahead of its job.
