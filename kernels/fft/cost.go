@@ -23,6 +23,7 @@ type costs struct {
 	thirdFrom     int
 	columns       int // vectors of columns of an array that go together, at most, and bytes of their tile
 	columnTile    int
+	long          int                                 // vectors of a block of columns of a line from memoryFrom on, at most
 	blocks        bool                                // calls are of blocks of several vectors; if not, they count for each vector
 	memory        func(m machine, n1, n2 int) float64 // from factorAbove on, what waits for it
 }
@@ -31,7 +32,7 @@ type costs struct {
 var costsAVX512 = costs{
 	pass:   [17]float64{2: 4.5, 3: 4.8, 4: 4.5, 5: 5, 7: 6.5, 8: 5, 11: 11, 13: 13, 16: 8.5},
 	second: 3, third: 12, call: 40, transpose: 12, transposeCall: 40, fused: 12, fusedBelow: lineFrom, copied: 8, steep: 1.15,
-	secondFrom: 20 << 10, thirdFrom: 512 << 10, columns: 4, columnTile: largeTile, memory: memoryAVX512,
+	secondFrom: 20 << 10, thirdFrom: 512 << 10, columns: 4, columnTile: largeTile, long: 1, memory: memoryAVX512,
 }
 
 // costsAVX2 are fitted to the times of all splits of 91 lengths from 64 to 131072, in
@@ -41,7 +42,7 @@ var costsAVX512 = costs{
 var costsAVX2 = costs{
 	pass:   [17]float64{2: 3.7, 3: 4.3, 4: 3.9, 5: 5.5, 7: 7.7, 8: 5.7, 11: 11.5, 13: 13.4, 16: 7},
 	second: 0.5, third: 1.3, call: 60, transposeCall: 72, fused: 6.8, fusedBelow: factorAbove + 1, copied: 13, steep: 1.1,
-	secondFrom: 20 << 10, thirdFrom: 200 << 10, columns: 16, columnTile: 2 * largeTile, blocks: true, memory: memoryAVX2,
+	secondFrom: 20 << 10, thirdFrom: 200 << 10, columns: 16, columnTile: 2 * largeTile, long: 4, blocks: true, memory: memoryAVX2,
 }
 
 // costsOf are those of an instruction set; Go's choices are those of AVX-512.
@@ -136,8 +137,8 @@ func memoryAVX512(m machine, n1, n2 int) float64 {
 	return c
 }
 
-// memoryAVX2 is the same on Zen 3, where a row of a block is one line of the cache:
-// the nearer to a square the better, and below memoryFrom the less memory a part of
+// memoryAVX2 is the same on Zen 3, where a vector is one line of the cache: the nearer
+// to a square the better, and below memoryFrom the less memory a part of
 // the line takes outside memory.
 func memoryAVX2(_ machine, n1, n2 int) float64 {
 	octaves := math.Abs(math.Log2(float64(n2) / float64(n1)))

@@ -248,7 +248,7 @@ func TestSplits(t *testing.T) {
 			if max(n1, n2)*2*m.w*m.size > 2<<20 || max(n1, n2)/min(n1, n2) > 64 {
 				t.Errorf("%+v: 2^%d = %d x %d", m, e, n1, n2)
 			}
-			if v1, v2 := m.widths(n1, n2); v1 != 1 || v2 != 1 {
+			if v1, v2 := m.widths(n1, n2); v1 > m.cost.long || v1 > 1 && v1*n1*2*m.w*m.size > m.cost.columnTile || v2 != 1 {
 				t.Errorf("2^%d: blocks of %d and %d vectors", e, v1, v2)
 			}
 		}

@@ -93,28 +93,32 @@ const memoryFrom = 1 << 18
 // widths are the numbers of vectors of a block in the two sweeps: as many as
 // divide the lanes evenly and leave the tile in the first cache, or for longer
 // transforms, where a row should fill several cache lines, in the second. From
-// memoryFrom on it is one: then a block is transposed in one call.
+// memoryFrom on it is one, or some in the first sweep (costs.long): one block is
+// transposed in one call, but rows of several lines meet fewer pages.
 func (m machine) widths(n1, n2 int) (v1, v2 int) {
-	limit := smallTile
+	limit, most := smallTile, n1*n2
 	switch {
 	case n1*n2 >= memoryFrom:
-		return 1, 1
+		return m.width(n1, n2, m.cost.columnTile, m.cost.long), 1
 	case n1*n2 > factorAbove:
 		limit = largeTile
 	}
-	width := func(n, lanes int) int {
-		v, vectors := 1, lanes/m.w
-		if lanes%m.w != 0 {
-			return 1
-		}
-		for d := 2; d <= vectors && d*n*2*m.w*m.size <= limit; d++ {
-			if vectors%d == 0 {
-				v = d
-			}
-		}
-		return v
+	return m.width(n1, n2, limit, most), m.width(n2, n1, limit, most)
+}
+
+// width is the largest number of vectors, of at most so many, that divides lanes in
+// rows of a tile of n, of at most limit bytes.
+func (m machine) width(n, lanes, limit, most int) int {
+	v, vectors := 1, lanes/m.w
+	if lanes%m.w != 0 {
+		return 1
 	}
-	return width(n1, n2), width(n2, n1)
+	for d := 2; d <= min(vectors, most) && d*n*2*m.w*m.size <= limit; d++ {
+		if vectors%d == 0 {
+			v = d
+		}
+	}
+	return v
 }
 
 func (m machine) sLen(n1, n2 int) int { return 2 * roundUp(n1, m.w) * n2 }
