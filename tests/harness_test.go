@@ -39,6 +39,10 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	os.Chmod(dir, 0o755) // ordinary users run it too
+	if err := ownCache(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	code := m.Run()
 	if left := mounts(testPrefix); len(left) > 0 {
 		fmt.Fprintln(os.Stderr, "mounts are left over:", left)
@@ -49,6 +53,16 @@ func testMain(m *testing.M) int {
 		code = 1
 	}
 	return code
+}
+
+// ownCache keeps what the user has tuned away from the devices, which would take it,
+// or list it as an error if it is of another version; go's own cache stays where it is.
+func ownCache(dir string) error {
+	cache, err := exec.Command("go", "env", "GOCACHE").Output()
+	if err != nil {
+		return fmt.Errorf("go env GOCACHE: %w", err)
+	}
+	return errors.Join(os.Setenv("GOCACHE", strings.TrimSpace(string(cache))), os.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache")))
 }
 
 // leftProcesses lists the processes that run a binary below dir, once those

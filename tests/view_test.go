@@ -184,7 +184,7 @@ func TestErrorsAreBounded(t *testing.T) {
 		t.Errorf("%d errors are listed", n)
 	}
 	if !strings.Contains(d.read("stat"), "\nerrors 120\n") {
-		t.Error("stat does not count them all")
+		t.Errorf("stat does not count them all:\n%s", d.read("stat"))
 	}
 	if err := store(d.path("errors"), "", os.O_TRUNC); err != nil {
 		t.Fatal(err)
