@@ -242,8 +242,8 @@ func (m *mover) loop(ctx context.Context) {
 	}
 }
 
-// one makes the first move of the plan, or the first small ones, and tells whether there was one. What
-// fails is left to the job that needs it, which will tell.
+// one makes the first move of the plan, or the first small ones, and tells whether
+// there was one. What fails is left to the job that needs it, which will tell.
 func (m *mover) one(ctx context.Context) bool {
 	if m.enter(ctx) != nil {
 		return false

@@ -20,7 +20,7 @@ func evenTransform[T simd.Float](w *pool.Worker, t *twoStep[T], part func(dst []
 	h, lanes := *t, t.k.W
 	spec := evenShape[T](t.n1, t.n2, lanes)
 	spec.table = newTable[T](2 * t.n2 * spec.kept)
-	h.v1, h.v2 = 1, 1
+	h.v1, h.v2 = 1, 1 // strips are made block by block; the tables are in the order of vectors
 	h.blocks, h.step, h.between, h.pitchOut = spec.kept/lanes, 2*spec.kept, 2*lanes, 2*spec.kept
 	most := (stripBlocks + 1) * lanes // of columns of a strip, the last block overlaps
 	c := &crew[T]{w: w, space: &space[T]{need: need{task: 2*t.tile + 2*t.n1*most}, alloc: newTable[T], threads: math.MaxInt}}

@@ -83,7 +83,7 @@ const (
 
 // whole tells whether a line of n points is one routine.
 func (m machine) whole(n int) bool {
-	return m.wholes && (n == 256 || n == 512 && m.maxPow2 == 16)
+	return m.wholes && (n == 256 || n == 512) && n <= m.cost.wholeUpTo
 }
 
 // memoryFrom is the length from which memory and its pages decide, not

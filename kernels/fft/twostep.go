@@ -237,7 +237,7 @@ func (t *twoStep[T]) block(kb int) int {
 
 // squares are those of W x W numbers in which a block of columns is transposed, by
 // their place down the columns: whole ones, and all with what overlaps the last.
-type squares struct{ whole, all, v1, v2 int }
+type squares struct{ whole, all, v2 int }
 
 // run is how many from kb on lie at even distances at both ends.
 func (s squares) run(kb int) int {
@@ -260,7 +260,7 @@ func (s squares) down() int {
 }
 
 func (t *twoStep[T]) squares() squares {
-	return squares{min(t.n1/t.k.W, t.blocks), t.blocks, t.v1, t.v2}
+	return squares{min(t.n1/t.k.W, t.blocks), t.blocks, t.v2}
 }
 
 // twiddles gives the tables of vector v of a block, for rows kb*W on.
