@@ -1,7 +1,6 @@
 package alloc
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -9,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 )
 
@@ -201,25 +201,9 @@ func mountOf(path string) (fstype, source string, err error) {
 
 // eachMount calls visit for the mounts of this process.
 func eachMount(visit func(point, fstype, source string)) error {
-	f, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
-		return err
+	all, err := mountinfo.GetMounts(nil)
+	for _, m := range all {
+		visit(m.Mountpoint, m.FSType, m.Source)
 	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		// 36 35 98:0 /root /mount/point options [optional...] - type source superoptions
-		left, right, _ := strings.Cut(lines.Text(), " - ")
-		if fields := strings.Fields(left); len(fields) > 4 {
-			kind := append(strings.Fields(right), "", "")
-			visit(unescape(fields[4]), kind[0], kind[1])
-		}
-	}
-	return lines.Err()
+	return err
 }
-
-// mountEscapes are the octal escapes of mountinfo (see seq_path in the kernel).
-var mountEscapes = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
-
-// unescape gives a path of mountinfo as it is.
-func unescape(s string) string { return mountEscapes.Replace(s) }

@@ -1,15 +1,16 @@
 package vfs
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
+	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 )
 
@@ -66,66 +67,58 @@ func Find(dir string) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	if m.fsType != FSType {
-		return State{}, fmt.Errorf("%s: a mount of type %s, not a vgpu: %w", dir, m.fsType, syscall.EINVAL)
+	if m.FSType != FSType {
+		return State{}, fmt.Errorf("%s: a mount of type %s, not a vgpu: %w", dir, m.FSType, syscall.EINVAL)
 	}
-	_, connection, _ := strings.Cut(m.dev, ":")
 	var st unix.Stat_t
-	return State{Dead: errors.Is(unix.Stat(dir, &st), syscall.ENOTCONN), Owner: m.owner, Connection: connection}, nil
+	return State{Dead: errors.Is(unix.Stat(dir, &st), syscall.ENOTCONN), Owner: ownerOf(m), Connection: strconv.Itoa(m.Minor)}, nil
 }
 
 // mountType is the type of the topmost mount at dir.
 func mountType(dir string) (string, error) {
-	f, err := mountInfo(dir)
-	return f.fsType, err
+	m, err := mountInfo(dir)
+	if err != nil {
+		return "", err
+	}
+	return m.FSType, nil
 }
 
 // connectionOf is the number of the FUSE connection mounted at dir.
 func connectionOf(dir string) (string, error) {
-	f, err := mountInfo(dir)
+	m, err := mountInfo(dir)
 	if err != nil {
 		return "", err
 	}
-	_, minor, ok := strings.Cut(f.dev, ":")
-	if !ok {
-		return "", fmt.Errorf("%s: bad device %q in mountinfo", dir, f.dev)
-	}
-	return minor, nil
+	return strconv.Itoa(m.Minor), nil
 }
-
-// mount is a line of mountinfo: where, which device ("0:53"), of what type, and
-// FUSE's user_id.
-type mount struct{ dir, dev, fsType, owner string }
 
 // Mounts lists where devices are mounted, dead ones too.
 func Mounts() ([]string, error) {
-	all, err := readMountInfo()
+	all, err := mountinfo.GetMounts(mountinfo.FSTypeFilter(FSType))
 	var out []string
 	for _, m := range all {
-		if m.fsType == FSType {
-			out = append(out, m.dir)
-		}
+		out = append(out, m.Mountpoint)
 	}
 	return out, err
 }
 
 // mountInfo finds the topmost mount at dir, which may be a symlink to it,
 // without entering the mount.
-func mountInfo(dir string) (mount, error) {
+func mountInfo(dir string) (*mountinfo.Info, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
-		return mount{}, err
+		return nil, err
 	}
-	all, err := readMountInfo()
+	all, err := mountinfo.GetMounts(nil)
 	if err != nil {
-		return mount{}, err
+		return nil, err
 	}
 	for range maxLinks {
 		if parent, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
 			abs = filepath.Join(parent, filepath.Base(abs))
 		}
 		for _, m := range slices.Backward(all) {
-			if m.dir == abs {
+			if m.Mountpoint == abs {
 				return m, nil
 			}
 		}
@@ -138,46 +131,18 @@ func mountInfo(dir string) (mount, error) {
 		}
 		abs = filepath.Clean(target)
 	}
-	return mount{}, fmt.Errorf("%s: %w", dir, ErrNotMounted)
+	return nil, fmt.Errorf("%s: %w", dir, ErrNotMounted)
 }
 
 // maxLinks is how many symlinks the kernel follows in a path (path_resolution(7)).
 const maxLinks = 40
 
-// readMountInfo reads /proc/self/mountinfo: proc(5) has the format.
-func readMountInfo() ([]mount, error) {
-	f, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	var all []mount
-	sc := bufio.NewScanner(f)
-	for sc.Scan() {
-		if m, ok := parseMount(sc.Text()); ok {
-			all = append(all, m)
-		}
-	}
-	return all, sc.Err()
-}
-
-// parseMount reads a line of mountinfo.
-func parseMount(line string) (m mount, ok bool) {
-	left, right, _ := strings.Cut(line, " - ")
-	l, r := strings.Fields(left), strings.Fields(right)
-	if len(l) < 5 || len(r) == 0 {
-		return mount{}, false
-	}
-	m = mount{dir: unescape(l[4]), dev: l[2], fsType: r[0]}
-	for option := range strings.SplitSeq(r[len(r)-1], ",") {
+// ownerOf is FUSE's user_id of a mount.
+func ownerOf(m *mountinfo.Info) string {
+	for option := range strings.SplitSeq(m.VFSOptions, ",") {
 		if id, found := strings.CutPrefix(option, "user_id="); found {
-			m.owner = id
+			return id
 		}
 	}
-	return m, true
-}
-
-// unescape undoes the octal escapes of mountinfo.
-func unescape(s string) string {
-	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
+	return ""
 }

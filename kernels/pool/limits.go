@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/moby/sys/mountinfo"
 )
 
 // allowedCPUs is the process's affinity mask, from proc/self/status; if that
@@ -36,7 +38,10 @@ func allowedCPUs(root fs.FS) ([]int, error) {
 // Documentation/admin-guide/cgroup-v2.rst.
 func readQuota(root fs.FS) float64 {
 	quota := 0.0
-	mounts := strings.Split(readText(root, "proc/self/mountinfo"), "\n")
+	mounts, err := mountinfo.GetMountsFromReader(strings.NewReader(readText(root, "proc/self/mountinfo")), nil)
+	if err != nil {
+		return 0
+	}
 	for _, line := range strings.Split(readText(root, "proc/self/cgroup"), "\n") {
 		f := strings.SplitN(line, ":", 3) // hierarchy:controllers:path
 		if len(f) != 3 {
@@ -58,7 +63,7 @@ func readQuota(root fs.FS) float64 {
 // groupDirs are the directories of the group and its ancestors as far up as
 // the mount shows them. The mount may show a subtree only, as in a container; a
 // group outside of it is taken for the mount's own root.
-func groupDirs(mounts []string, group string, v2 bool) []string {
+func groupDirs(mounts []*mountinfo.Info, group string, v2 bool) []string {
 	top, point := cgroupMount(mounts, v2)
 	if point == "" {
 		return nil
@@ -78,26 +83,14 @@ func groupDirs(mounts []string, group string, v2 bool) []string {
 }
 
 // cgroupMount finds where the hierarchy with the cpu controller is mounted,
-// and which of its directories is mounted there. A line of proc/self/mountinfo
-// is "id parent dev root point options... - type source superoptions".
-func cgroupMount(mounts []string, v2 bool) (top, point string) {
-	for _, line := range mounts {
-		left, right, ok := strings.Cut(line, " - ")
-		l, r := strings.Fields(left), strings.Fields(right)
-		if !ok || len(l) < 5 || len(r) < 3 {
-			continue
-		}
-		if v2 && r[0] == "cgroup2" || !v2 && r[0] == "cgroup" && slices.Contains(strings.Split(r[2], ","), "cpu") {
-			return unescape(l[3]), unescape(l[4])
+// and which of its directories is mounted there.
+func cgroupMount(mounts []*mountinfo.Info, v2 bool) (top, point string) {
+	for _, m := range mounts {
+		if v2 && m.FSType == "cgroup2" || !v2 && m.FSType == "cgroup" && slices.Contains(strings.Split(m.VFSOptions, ","), "cpu") {
+			return m.Root, m.Mountpoint
 		}
 	}
 	return "", ""
-}
-
-// unescape undoes mountinfo's octal escapes of space, tab, newline and
-// backslash.
-func unescape(s string) string {
-	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
 }
 
 // groupQuota is the group's own limit in CPUs; 0 if it has none.
