@@ -13,8 +13,8 @@ import (
 	"vgpu/kernels/vec/move"
 )
 
-// paneled is a sort of rows that lie across a file, as columns of a matrix do,
-// by way of panels ([stream.Panels]) in temporary space:
+// paneled is a sort of rows that lie across a file, as columns of a matrix do, or a
+// choice of their first, by way of panels ([stream.Panels]) in temporary space:
 //
 //	pass 1  copies blocks of whole rows of the file to panels;
 //	pass 2  sorts in each panel what lies along the axis;
@@ -28,7 +28,7 @@ type paneled struct {
 	*sorting
 	in, out   ndarray.Layout // without their places
 	axes      []int          // of the operands, in the order of the three
-	src, dst  stream.Panels  // of values, and of the result; the same for a sort, which goes on where values lie
+	src, dst  stream.Panels  // of values, and of the result; see apart
 	first     *stream.Tiling
 	second    *stream.Tiling
 	third     *stream.Tiling
@@ -81,7 +81,7 @@ func (p *paneled) arrange() bool {
 		return false
 	}
 	p.in.Offset, p.out.Offset = 0, 0
-	return p.in.Len() > 0 && p.in.Shape[1] > 1 && p.in.Shape[2] > 1
+	return p.in.Len() > 0 && p.out.Len() > 0 && p.in.Shape[1] > 1 && p.in.Shape[2] > 1
 }
 
 // three is a layout with the axes before, of and behind the sorted one, in the
@@ -111,33 +111,38 @@ func (p *paneled) plan(width int, mem int64) (err error) {
 	outer, n, cols := p.in.Shape[0], p.in.Shape[1], p.in.Shape[2]
 	p.src = stream.NewPanels(p.in.DType, n, cols, width)
 	p.dst = p.src
-	p.dst.DType = p.out.DType
+	p.dst.DType, p.dst.Rows = p.out.DType, p.out.Shape[1]
 	if p.second, err = stream.NewTiling([]int{outer, p.src.Count()}, p.sorted(), mem, stream.Cuts{Scratch: p.scratch}); err != nil {
 		return err
 	}
 	rows := []stream.Reach{{Axis: 0, Step: 1, To: 1}, {Axis: 1, Step: 1, To: 1}, stream.Whole(cols)}
 	strips := []stream.Reach{{Axis: 0, Step: 1, To: 1}, stream.Whole(p.src.Count()), {Axis: 1, Step: 1, To: 1}, stream.Whole(p.src.Width)}
-	copies := func(from, to stream.Operand) (*stream.Tiling, error) {
+	copies := func(n int, from, to stream.Operand) (*stream.Tiling, error) {
 		from.Load, to.Store = true, true
 		return stream.NewTiling([]int{outer, n}, []stream.Operand{from, to}, mem, stream.Cuts{})
 	}
-	if p.first, err = copies(stream.Operand{Layout: p.in, Reach: rows}, stream.Operand{Layout: p.space(&p.src), Reach: strips}); err != nil {
+	if p.first, err = copies(n, stream.Operand{Layout: p.in, Reach: rows}, stream.Operand{Layout: p.space(&p.src), Reach: strips}); err != nil {
 		return err
 	}
-	p.third, err = copies(stream.Operand{Layout: p.space(&p.dst), Reach: strips}, stream.Operand{Layout: p.out, Reach: rows})
+	p.third, err = copies(p.dst.Rows, stream.Operand{Layout: p.space(&p.dst), Reach: strips}, stream.Operand{Layout: p.out, Reach: rows})
 	return err
 }
 
 // sorted are the operands of pass 2, as many panels as a tile has.
 func (p *paneled) sorted() []stream.Operand {
-	reach := []stream.Reach{{Axis: 0, Step: 1, To: 1}, {Axis: 1, Step: 1, To: 1}, stream.Whole(p.src.Rows), stream.Whole(p.src.Width)}
-	from := stream.Operand{Layout: p.space(&p.src), Load: true, Reach: reach}
-	if !p.index {
+	reach := func(q *stream.Panels) []stream.Reach {
+		return []stream.Reach{{Axis: 0, Step: 1, To: 1}, {Axis: 1, Step: 1, To: 1}, stream.Whole(q.Rows), stream.Whole(q.Width)}
+	}
+	from := stream.Operand{Layout: p.space(&p.src), Load: true, Reach: reach(&p.src)}
+	if !p.apart() {
 		from.Store = true
 		return []stream.Operand{from}
 	}
-	return []stream.Operand{from, {Layout: p.space(&p.dst), Store: true, Reach: reach}}
+	return []stream.Operand{from, {Layout: p.space(&p.dst), Store: true, Reach: reach(&p.dst)}}
 }
+
+// apart tells whether the result has panels of its own: it is of another type, or shorter.
+func (p *paneled) apart() bool { return p.index || p.dst.Rows != p.src.Rows }
 
 // space is the panels of all matrices.
 func (p *paneled) space(q *stream.Panels) ndarray.Layout {
@@ -150,7 +155,7 @@ func (p *paneled) space(q *stream.Panels) ndarray.Layout {
 func (p *paneled) rows(extents []int) rowPlan {
 	a, b := p.space(&p.src), p.space(&p.dst)
 	a.Shape = []int{extents[0], extents[1], p.src.Rows, p.src.Width}
-	b.Shape = a.Shape
+	b.Shape = []int{extents[0], extents[1], p.dst.Rows, p.dst.Width}
 	return newRowPlan(p.c, 2, p.perLane, p.block, a, b)
 }
 
@@ -175,7 +180,7 @@ func (p *paneled) cost() (sum float64) {
 // streamed gives the plan.
 func (p *paneled) streamed() *kernels.Streamed {
 	s := &kernels.Streamed{Mem: p.otherwise.Mem, Temp: int64(p.space(&p.src).Bytes()), Run: p.run}
-	if p.index {
+	if p.apart() {
 		s.Temp += int64(p.space(&p.dst).Bytes())
 	}
 	for _, t := range p.passes() {
@@ -196,9 +201,9 @@ func (p *paneled) run(x *kernels.Exec) error {
 	src := kernels.Stored{Layout: p.space(&p.src)}
 	dst := kernels.Stored{Layout: p.space(&p.dst)}
 	bytes := int64(src.Layout.Bytes())
-	if p.index {
+	if p.apart() {
 		bytes += int64(dst.Layout.Bytes())
-		src.Layout.Offset = dst.Layout.Bytes() // indices are aligned better, and come first
+		src.Layout.Offset = dst.Layout.Bytes() // indices are aligned better, and come first; values are aligned alike
 	}
 	space, err := x.Temp(bytes)
 	if errors.Is(err, syscall.ENOSPC) {
@@ -250,7 +255,7 @@ func eachStrip(parts [][2]ndarray.Array, fn func(strip, rows ndarray.Array) erro
 // others, whatever they hold.
 func (p *paneled) sortPanels(x *kernels.Exec, src, dst kernels.Stored) error {
 	stored := []kernels.Stored{src}
-	if p.index {
+	if p.apart() {
 		stored = append(stored, dst)
 	}
 	r := p.rows(p.second.Extents).open(x.Mem)

@@ -79,6 +79,32 @@ func TestStreamPanels(t *testing.T) {
 	kerneltest.Stream(t, Kernels(), "sort f y[:,:701] axis=0", in, 400<<10)
 }
 
+// So do choices of the first elements of rows, which have panels of their own; few are
+// taken from whole rows of the file as they come.
+func TestStreamPanelsTopk(t *testing.T) {
+	in := panelArrays()
+	for line, want := range map[string]bool{
+		"f o k=300 axis=0": true, "f o k=200 axis=0 indices=yes": true, "f[::-1,::-1] o k=150 axis=0 largest=no": true, "cube o k=40 axis=1": true, "swapped o k=200 axis=0 indices=yes": true, "deep o k=70 axis=0": true,
+		"f o k=1 axis=0": false, "f o k=0 axis=0": false, "f o k=5 axis=1": false, "t o k=5 axis=0": false, "few o k=5 axis=0": false,
+	} {
+		line = "topk " + line
+		j, err := kerneltest.Prepare(t, Kernels(), line, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mem := max(int64(j.In[0].Bytes()), 192<<10)
+		s, err := j.Plan.Stream(mem)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if byPanels(s) != want {
+			t.Errorf("%s: by way of panels is %t: %v", line, !want, s.Explain)
+		}
+		kerneltest.Stream(t, Kernels(), line, in, mem, mem/2)
+	}
+	kerneltest.Stream(t, Kernels(), "topk f y[:200,::-2] k=200 axis=0", in, 400<<10)
+}
+
 // Without temporary space a sort is done as it would be without panels, in the
 // same memory; any other refusal ends it.
 func TestStreamPanelsNoSpace(t *testing.T) {

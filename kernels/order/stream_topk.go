@@ -14,7 +14,8 @@ import (
 
 // topkStream is a choice along an axis of an array outside memory: tiles of whole
 // rows, each as in core; or of parts of rows, whose first elements are merged with
-// those that the parts before had.
+// those that the parts before had. Rows across the file go by way of panels, if that
+// costs less.
 type topkStream struct {
 	topk
 	c    *kernels.Call
@@ -27,7 +28,12 @@ type topkStream struct {
 // stream plans a run within mem bytes.
 func (t topk) stream(c *kernels.Call, axis int, spec kernels.OutSpec, mem int64) (*kernels.Streamed, error) {
 	s := &topkStream{topk: t, c: c, axis: axis, in: axisLast(c.In[0].Layout, axis), out: axisLast(stream.Output(c, 0, spec), axis)}
-	return pack.FirstOf(mem, s.whole, s.parts)
+	p, err := pack.FirstOf(mem, s.whole, s.parts)
+	if err != nil {
+		return nil, err
+	}
+	rows := &sorting{c: c, out: spec, axis: axis, perLane: t.scratch(s.in.DType, s.in.Shape[s.in.Rank()-1]), index: t.indices, fn: t.row}
+	return rows.panels(mem, p), nil
 }
 
 // tiling cuts the input; of the output a tile has its rows.

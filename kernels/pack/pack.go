@@ -67,6 +67,17 @@ func Refusal(have int64, phases ...error) error {
 // apply is nil, without an error. The refusal of all is one, of the least memory
 // that does for one of them; an error of another kind is the first plan's that has it.
 func FirstOf(mem int64, plans ...func(mem int64) (*kernels.Streamed, error)) (*kernels.Streamed, error) {
+	return choose(mem, plans, true)
+}
+
+// CheapestOf is, of plans as of [FirstOf], not the first that mem bytes are enough for
+// but that which moves least, with short runs counted in; the first of equals.
+func CheapestOf(mem int64, plans ...func(mem int64) (*kernels.Streamed, error)) (*kernels.Streamed, error) {
+	return choose(mem, plans, false)
+}
+
+// choose is the first plan, or the cheapest.
+func choose(mem int64, plans []func(mem int64) (*kernels.Streamed, error), first bool) (best *kernels.Streamed, err error) {
 	least := int64(math.MaxInt64)
 	for _, plan := range plans {
 		s, err := plan(mem)
@@ -74,11 +85,19 @@ func FirstOf(mem int64, plans ...func(mem int64) (*kernels.Streamed, error)) (*k
 		switch {
 		case errors.As(err, &short):
 			least = min(least, short.Least)
-		case err != nil || s != nil:
-			return s, err
+		case err != nil:
+			return nil, err
+		case s != nil && (best == nil || s.Moved+s.Apart < best.Moved+best.Apart):
+			best = s
+		}
+		if best != nil && first {
+			break
 		}
 	}
-	return nil, &stream.NoMemError{Least: least, Have: mem}
+	if best == nil {
+		return nil, &stream.NoMemError{Least: least, Have: mem}
+	}
+	return best, nil
 }
 
 // Run copies by a tiling that Plan made, in all memory of a slab, which nothing

@@ -157,3 +157,39 @@ func TestFirstOf(t *testing.T) {
 		}
 	}
 }
+
+// The cheapest plan is taken, runs counted in, of those that there is memory for.
+func TestCheapestOf(t *testing.T) {
+	type plan = func(mem int64) (*kernels.Streamed, error)
+	far, near, alike := &kernels.Streamed{Moved: 2, Apart: 5}, &kernels.Streamed{Moved: 6}, &kernels.Streamed{Moved: 5, Apart: 1}
+	needs := func(least int64, s *kernels.Streamed) plan {
+		return func(mem int64) (*kernels.Streamed, error) {
+			if mem < least {
+				return nil, &stream.NoMemError{Least: least, Have: mem}
+			}
+			return s, nil
+		}
+	}
+	other := errors.New("another")
+	fails := func(int64) (*kernels.Streamed, error) { return nil, other }
+	never := func(int64) (*kernels.Streamed, error) { return nil, nil }
+	for i, c := range []struct {
+		mem   int64
+		plans []plan
+		want  *kernels.Streamed
+		err   error
+		least int64
+	}{
+		{9, []plan{needs(1, far), never, needs(5, near), needs(1, alike)}, near, nil, 0},
+		{9, []plan{needs(1, alike), needs(1, near)}, alike, nil, 0},
+		{4, []plan{needs(1, far), needs(5, near)}, far, nil, 0},
+		{2, []plan{never, needs(8, far), needs(3, near)}, nil, nil, 3},
+		{9, []plan{needs(1, far), fails}, nil, other, 0},
+	} {
+		s, err := pack.CheapestOf(c.mem, c.plans...)
+		var short *stream.NoMemError
+		if s != c.want || c.err != nil && err != c.err || c.least > 0 && (!errors.As(err, &short) || short.Least != c.least) {
+			t.Errorf("%d: %v, %v", i, s, err)
+		}
+	}
+}

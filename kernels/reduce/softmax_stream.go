@@ -9,7 +9,8 @@ import (
 )
 
 // softmaxStream is a softmax of an array outside memory: of tiles of whole lines
-// as in core; or, if not even few lines fit, in three sweeps over chunks of them.
+// as in core; or in three sweeps over chunks of them, if not even few lines fit, or
+// if tiles of whole lines would be of short runs, as those along the first axis are.
 type softmaxStream struct {
 	lines
 	class     ndarray.DType
@@ -30,9 +31,10 @@ func planSoftmaxStream(c *kernels.Call, p *kernels.Plan, g *geometry, class ndar
 	s := &softmaxStream{lines: lines{g, len(g.axes)}, class: class, logarithm: logarithm, workers: scratch.Workers(c, 1<<30)}
 	in, out := s.order(c.In[0].Layout), s.order(stream.Output(c, 0, p.Out[0]))
 	ops := []stream.Operand{{Layout: in, Load: true}, {Layout: out, Store: true}}
-	return pack.FirstOf(mem,
+	chunked := *s
+	return pack.CheapestOf(mem,
 		func(mem int64) (*kernels.Streamed, error) { return s.planTiles(in.Shape, ops, mem) },
-		func(mem int64) (*kernels.Streamed, error) { return s.planChunks(in.Shape, ops, mem) })
+		func(mem int64) (*kernels.Streamed, error) { return chunked.planChunks(in.Shape, ops, mem) })
 }
 
 // planTiles plans tiles of whole lines.
@@ -49,6 +51,9 @@ func (s *softmaxStream) planTiles(shape []int, ops []stream.Operand, mem int64) 
 // planChunks plans sweeps over chunks of lines; nil for lines too short for it.
 func (s *softmaxStream) planChunks(shape []int, ops []stream.Operand, mem int64) (plan *kernels.Streamed, err error) {
 	cuts := stream.Cuts{Scratch: s.scratch}
+	if s.g.k == 0 {
+		return nil, nil
+	}
 	if s.g.inner {
 		if s.g.k <= keptLine {
 			return nil, nil

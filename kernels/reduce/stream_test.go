@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"vgpu/kernels"
 	"vgpu/kernels/kerneltest"
 	"vgpu/kernels/ndarray"
 )
@@ -101,4 +102,37 @@ func TestStreamSoftmax(t *testing.T) {
 			kerneltest.Stream(t, Kernels(), verb+line, in)
 		}
 	}
+}
+
+// Lines across the file that would fit go in chunks of whole rows where tiles of them
+// would be of short runs.
+func TestStreamSoftmaxAcross(t *testing.T) {
+	in := arrays{"w": streamArray(ndarray.F32, 300, 700), "i": streamArray(ndarray.I16, 2, 200, 900), "y": streamArray(ndarray.F32, 300, 1400), "few": streamArray(ndarray.F32, 2000, 5)}
+	for line, passes := range map[string]string{
+		"softmax w o axis=0": "3", "log_softmax w[::-1,::-1] o axis=0": "3", "softmax i o axis=1": "3", "softmax w y[:,:700] axis=0": "3", "softmax w o": "1", "softmax few o axis=1": "1",
+	} {
+		j, err := kerneltest.Prepare(t, Kernels(), line, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mem := max(int64(j.In[0].Bytes())/2, 192<<10)
+		s, err := j.Plan.Stream(mem)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := entry(s.Explain, "passes"); got != passes {
+			t.Errorf("%s: %s passes: %v", line, got, s.Explain)
+		}
+		kerneltest.Stream(t, Kernels(), line, in, mem, 2*mem)
+	}
+}
+
+// entry is what a plan says of a term.
+func entry(list []kernels.Entry, term string) string {
+	for _, e := range list {
+		if e.Term == term {
+			return e.Text
+		}
+	}
+	return ""
 }
