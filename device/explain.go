@@ -100,15 +100,15 @@ func (d *Device) toBring(dr *draft) (sum float64) {
 
 // estimate is the time that a cost takes at the machine's measured rates: the
 // larger of computing and moving, as the roofline model has it (Williams,
-// Waterman, Patterson, CACM 52(4), 2009). A streamed job's disk is a third roof,
-// at which short runs count as the bytes that could be moved instead; what is
-// brought into memory first is time beside it.
+// Waterman, Patterson, CACM 52(4), 2009), and of what the kernel knows of its work. A streamed job's disk is a roof
+// more, at which short runs count as the bytes that could be moved instead; passes that only
+// copy, and what is brought into memory first, are time beside it.
 func (d *Device) estimate(c kernels.Cost, s *kernels.Streamed, brought float64) (float64, bool) {
 	p, ok := d.Peaks()
 	if !ok {
 		return 0, false
 	}
-	sec := max(c.Flops/p.Flops32, c.Bytes/p.Bandwidth)
+	sec := max(c.Flops/p.Flops32, c.Bytes/p.Bandwidth, c.Work/float64(d.pool.Threads()))
 	if s != nil || brought > 0 {
 		disk := d.diskRate()
 		if disk <= 0 {
@@ -116,7 +116,7 @@ func (d *Device) estimate(c kernels.Cost, s *kernels.Streamed, brought float64) 
 		}
 		sec += brought / disk
 		if s != nil {
-			sec = max(sec, (s.Moved+s.Apart)/disk)
+			sec = max(sec, (s.Moved+s.Apart-s.Alone)/disk) + s.Alone/disk
 		}
 	}
 	return sec, true

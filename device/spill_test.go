@@ -321,6 +321,12 @@ func TestExplainModes(t *testing.T) {
 	if short, ok := l.d.estimate(kernels.Cost{}, &kernels.Streamed{Moved: 1e6, Apart: 999e6}, 0); !ok || short != long {
 		t.Errorf("%g s for short runs, %g s for as much in long ones", short, long)
 	}
+	work := kernels.Cost{Work: 1e6 * float64(l.d.pool.Threads())}
+	beside, _ := l.d.estimate(work, &kernels.Streamed{Moved: 1e9}, 0)
+	before, _ := l.d.estimate(work, &kernels.Streamed{Moved: 2e9, Alone: 1e9}, 0)
+	if beside != 1e6 || before != beside+long {
+		t.Errorf("%g s with work beside transfers, %g s with %g s of transfers before it", beside, before, long)
+	}
 	for line, want := range map[string][]string{
 		"explain stir a.npy x.npy":                    {"mode memory", "memory 2621696", "brought 1310848", "path stir", "seconds "},
 		"explain stir 'big.npy[:100]' x.npy":          {"mode windows", "brought 100", "path stir"},

@@ -24,6 +24,9 @@ type Cost struct {
 	Flops   float64 // floating-point operations, a multiply-add as two
 	Bytes   float64 // bytes read and written, each operand once
 	Scratch int64   // bytes of scratch memory at the most, over all workers
+	// Work is seconds of one core, of a kernel that neither flops nor bytes at the machine's rates tell of,
+	// such as a sort: about what the elements took where it was measured.
+	Work float64
 }
 
 // Plan is a checked call, ready to run. Its functions own what they captured

@@ -17,6 +17,9 @@ type Streamed struct {
 	// Apart is as many bytes more as could be moved in the time that is lost
 	// because what is moved lies in many runs, each a request.
 	Apart float64
+	// Alone is as much of both as goes by with nothing computed beside it: by passes that
+	// only copy, before and after the one that computes.
+	Alone float64
 	// Temp is the bytes of temporary space outside memory at the most.
 	Temp int64
 	// Explain holds `key value` pairs for `explain`: tiles, passes.

@@ -27,7 +27,7 @@ func planArgsort(c *kernels.Call) (*kernels.Plan, error) {
 	return &kernels.Plan{
 		Out:     []kernels.OutSpec{s.out},
 		Stream:  s.stream,
-		Cost:    kernels.Cost{Bytes: float64(in.Bytes()) + 8*float64(in.Len()), Scratch: p.scratch()},
+		Cost:    kernels.Cost{Bytes: float64(in.Bytes()) + 8*float64(in.Len()), Scratch: p.scratch(), Work: sortCost(in.DType, in.Shape[axis], in.Len())},
 		Explain: p.explain(in.DType),
 		Run:     func(x *kernels.Exec) error { return p.run(x, fn) },
 	}, nil

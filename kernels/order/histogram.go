@@ -41,7 +41,7 @@ func planHistogram(c *kernels.Call) (*kernels.Plan, error) {
 	if h.weights >= 0 || h.density {
 		d = ndarray.F64
 	}
-	cost := kernels.Cost{Scratch: h.scratch()}
+	cost := kernels.Cost{Scratch: h.scratch(), Work: histogramWork * float64(h.n)}
 	for i := range c.In {
 		cost.Bytes += float64(c.In[i].Layout.Bytes())
 	}

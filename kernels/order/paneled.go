@@ -188,6 +188,7 @@ func (p *paneled) streamed() *kernels.Streamed {
 		s.Moved += t.Moved()
 		s.Apart += t.Apart()
 	}
+	s.Alone = p.first.Moved() + p.first.Apart() + p.third.Moved() + p.third.Apart()
 	s.Explain = []kernels.Entry{
 		{Term: "tile", Text: fmt.Sprintf("%dx%d, by way of temporary space", p.src.Rows, p.src.Width*p.second.Extents[1])},
 		{Term: "tiles", Text: fmt.Sprint(p.second.Tiles())}, stream.Passes(len(p.passes())),

@@ -36,6 +36,7 @@ func planSearchsorted(c *kernels.Call) (*kernels.Plan, error) {
 		Cost: kernels.Cost{
 			Bytes:   float64(sorted.Bytes() + values.Bytes() + 8*values.Len()),
 			Scratch: int64(s.words*scratch.Size[uint64](sorted.Len()) + s.lanes*s.lane()),
+			Work:    searchCost(sorted.Len(), values.Len()),
 		},
 		Stream: func(mem int64) (*kernels.Streamed, error) { return s.stream(c, spec, mem) },
 		Run:    s.run,

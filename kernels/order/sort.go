@@ -35,7 +35,7 @@ func planSort(c *kernels.Call) (*kernels.Plan, error) {
 	return &kernels.Plan{
 		Out:     []kernels.OutSpec{s.out},
 		Stream:  s.stream,
-		Cost:    kernels.Cost{Bytes: 2 * float64(in.Bytes()), Scratch: p.scratch()},
+		Cost:    kernels.Cost{Bytes: 2 * float64(in.Bytes()), Scratch: p.scratch(), Work: sortCost(in.DType, n, in.Len())},
 		Explain: p.explain(in.DType),
 		Run:     func(x *kernels.Exec) error { return p.run(x, fn) },
 	}, nil

@@ -35,9 +35,13 @@ func planTopk(c *kernels.Call) (*kernels.Plan, error) {
 	t := topk{k: k, largest: c.Bool("largest"), indices: c.Bool("indices")}
 	p := planRows(c, axis, d, shape, t.scratch(in.DType, n), false)
 	spec := kernels.OutSpec{DType: d, Shape: shape}
+	work := heapWork * float64(in.Len())
+	if t.sorts(n) {
+		work = sortCost(in.DType, n, in.Len())
+	}
 	return &kernels.Plan{
 		Out:  []kernels.OutSpec{spec},
-		Cost: kernels.Cost{Bytes: float64(in.Bytes()) + float64(ndarray.NewLayout(d, shape...).Bytes()), Scratch: p.scratch()},
+		Cost: kernels.Cost{Bytes: float64(in.Bytes()) + float64(ndarray.NewLayout(d, shape...).Bytes()), Scratch: p.scratch(), Work: work},
 		Explain: []kernels.Entry{{Term: "algorithm", Text: map[bool]string{true: "argsort", false: "heap"}[t.sorts(n)]},
 			{Term: "dtype", Text: in.DType.String()}},
 		Stream: func(mem int64) (*kernels.Streamed, error) { return t.stream(c, axis, spec, mem) },
