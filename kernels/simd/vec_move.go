@@ -1,5 +1,7 @@
 package simd
 
+import "math/bits"
+
 // Moving elements: transposes and copies that go past the caches.
 
 // The sides of the tiles that are transposed in registers.
@@ -99,35 +101,36 @@ func transposeRange[T any](dst []T, ldd int, src []T, lds, i0, i1, j0, j1 int) {
 	}
 }
 
-// StreamRows copies rows of n elements, which follow one another in src, to rows
+// StreamRows copies rows of n elements, which are lds apart in src, to rows
 // of dst that are ldd apart, past the caches if those are whole lines: for
-// destinations that exceed the caches and are not read soon. The two may not overlap.
+// destinations that exceed the caches and are not read soon. The two may not overlap;
+// ldd >= n, lds >= 0.
 //
 // Lines that are stored one by one in places far apart, as a transpose would, take
 // memory four times as long as runs of four lines each.
-func StreamRows[T any](dst []T, ldd int, src []T, rows, n int) {
+func StreamRows[T any](dst []T, ldd int, src []T, lds, rows, n int) {
 	if rows <= 0 || n <= 0 {
 		return
 	}
-	if ldd < n && rows > 1 {
-		panic("simd: rows that overlap")
+	if rows > 1 && (ldd < n || lds < 0) {
+		panic("simd: rows that overlap, or lie before their slice")
 	}
 	need((rows-1)*ldd+n, len(dst))
-	need(rows*n, len(src))
+	need((rows-1)*lds+n, len(src))
 	size := sizeOf[T]()
 	if Active() == Generic || (n*size|ldd*size)%64 != 0 || misaligned(dst) != 0 {
 		for i := range rows {
-			copy(dst[i*ldd:i*ldd+n], src[i*n:])
+			copy(dst[i*ldd:i*ldd+n], src[i*lds:])
 		}
 		return
 	}
 	step := max(1, callBlocks*streamBlock/(n*size))
 	for i := 0; i < rows; i += step {
-		d, s, k := bytesAt(dst, i*ldd), bytesAt(src, i*n), min(step, rows-i)
-		if Active() == AVX512 {
+		d, s, k := bytesAt(dst, i*ldd), bytesAt(src, i*lds), min(step, rows-i)
+		if Active() == AVX512 && lds == n {
 			streamRowsAVX512(d, ldd*size, s, k, n*size/64)
 		} else {
-			streamRowsAVX2(d, ldd*size, s, k, n*size/64)
+			streamRowsAVX2(d, ldd*size, s, (lds-n)*size, k, n*size/64)
 		}
 	}
 }
@@ -156,6 +159,51 @@ func CopyStream(dst, src []byte) {
 	}
 	copy(dst[whole*streamBlock:], src[whole*streamBlock:])
 }
+
+// Reverse assigns dst[i] = src[len(dst)-1-i], elements of 1, 2, 4, 8 or 16 bytes. The two may not overlap.
+func Reverse[T any](dst, src []T) { reverse(dst, src, false) }
+
+// ReverseStream is [Reverse] past the caches: for destinations that exceed them and are
+// not read soon.
+func ReverseStream[T any](dst, src []T) { reverse(dst, src, true) }
+
+func reverse[T any](dst, src []T, stream bool) {
+	need(len(dst), len(src))
+	src = src[:len(dst)]
+	if size := sizeOf[T](); Active() != Generic && len(dst)*size >= 2*64 && 16%size == 0 {
+		head, per := aligned(dst), 64/size
+		reverseGo(dst[:head], src[len(src)-head:])
+		dst, src = dst[head:], src[:len(src)-head]
+		for lines := len(dst) / per; lines > 0; lines = len(dst) / per {
+			n := min(lines, callBlocks*streamBlock/64)
+			d, s, order := bytesAt(dst, 0), bytesAt(src, len(src)-per), &reversed[bits.TrailingZeros(uint(size))]
+			if stream {
+				reverseStreamAVX2(d, s, n, order)
+			} else {
+				reverseAVX2(d, s, n, order)
+			}
+			dst, src = dst[n*per:], src[:len(src)-n*per]
+		}
+	}
+	reverseGo(dst, src)
+}
+
+// reverseGo is the twin.
+func reverseGo[T any](dst, src []T) {
+	for i := range dst {
+		dst[i] = src[len(src)-1-i]
+	}
+}
+
+// reversed has the orders in which bytes of 16 are taken to turn elements of 1, 2, 4, 8 and 16 bytes round.
+var reversed = func() (orders [5][16]byte) {
+	for log := range orders {
+		for i := range orders[log] {
+			orders[log][i] = byte(i ^ (15 &^ (1<<log - 1)))
+		}
+	}
+	return orders
+}()
 
 const (
 	streamBlock = 256 // bytes of a step of copyStream

@@ -13,4 +13,6 @@ func transpose64AVX2(dst *uint64, ldd int, src *uint64, lds, tiles int)   { pani
 func copyStreamAVX512(dst, src *byte, blocks int)                         { panic(noAssembly) }
 func copyStreamAVX2(dst, src *byte, blocks int)                           { panic(noAssembly) }
 func streamRowsAVX512(dst *byte, ldd int, src *byte, rows, lines int)     { panic(noAssembly) }
-func streamRowsAVX2(dst *byte, ldd int, src *byte, rows, lines int)       { panic(noAssembly) }
+func streamRowsAVX2(dst *byte, ldd int, src *byte, skip, rows, lines int) { panic(noAssembly) }
+func reverseAVX2(dst, last *byte, lines int, order *[16]byte)             { panic(noAssembly) }
+func reverseStreamAVX2(dst, last *byte, lines int, order *[16]byte)       { panic(noAssembly) }

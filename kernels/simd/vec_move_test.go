@@ -123,7 +123,7 @@ func benchmarkBlocks[T uint32 | uint64](b *testing.B, dst, src []T, n int, blk [
 							continue
 						}
 						f(packed, blk[0], src[j*width+i:], width, m, blk[0])
-						StreamRows(to, n, packed, m, blk[0])
+						StreamRows(to, n, packed, blk[0], m, blk[0])
 					}
 				}
 			}
@@ -144,9 +144,10 @@ func TestStreamRows(t *testing.T) {
 		}
 	})
 	for name, f := range map[string]func(dst, src []uint32){
-		"dst":     func(dst, src []uint32) { StreamRows(dst[:1023], 32, src, 32, 32) },
-		"src":     func(dst, src []uint32) { StreamRows(dst, 32, src[:1023], 32, 32) },
-		"overlap": func(dst, src []uint32) { StreamRows(dst, 31, src, 32, 32) },
+		"dst":     func(dst, src []uint32) { StreamRows(dst[:1023], 32, src, 32, 32, 32) },
+		"src":     func(dst, src []uint32) { StreamRows(dst, 32, src[:1023], 32, 32, 32) },
+		"overlap": func(dst, src []uint32) { StreamRows(dst, 31, src, 32, 32, 32) },
+		"before":  func(dst, src []uint32) { StreamRows(dst, 32, src, -32, 32, 32) },
 	} {
 		dst := make([]uint32, 1024)
 		if !panics(func() { f(dst, filled[uint32](1024, 3)) }) || slices.Max(dst) != 0 {
@@ -157,13 +158,51 @@ func TestStreamRows(t *testing.T) {
 
 func testStreamRows[T uint32 | uint64](t *testing.T, rows, n, offset, ldd int) {
 	t.Helper()
-	src, got := filled[T](rows*n, 1), filled[T](offset+rows*ldd+64, 2)
-	want := slices.Clone(got)
-	for i := range rows {
-		copy(want[offset+i*ldd:], src[i*n:(i+1)*n])
+	for _, lds := range []int{n, 0, n / 2, n + 5} {
+		src, got := filled[T](rows*lds+n, 1), filled[T](offset+rows*ldd+64, 2)
+		want := slices.Clone(got)
+		for i := range rows {
+			copy(want[offset+i*ldd:], src[i*lds:i*lds+n])
+		}
+		StreamRows(got[offset:], ldd, src, lds, rows, n)
+		if !slices.Equal(got, want) {
+			t.Fatalf("%T: %d rows of %d, %d apart, to %d apart from %d on", src, rows, n, lds, ldd, offset)
+		}
 	}
-	StreamRows(got[offset:], ldd, src, rows, n)
-	if !slices.Equal(got, want) {
-		t.Fatalf("%T: %d rows of %d, %d apart from %d on", src, rows, n, ldd, offset)
+}
+
+// TestReverse looks at elements of every size, at lengths and places around whole lines, and past the caches.
+func TestReverse(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		testReverse(t, func(i int) uint8 { return uint8(i * 7) })
+		testReverse(t, func(i int) uint16 { return uint16(i * 7919) })
+		testReverse(t, func(i int) uint32 { return uint32(i * 2654435761) })
+		testReverse(t, func(i int) uint64 { return uint64(i) * 0x9e3779b97f4a7c15 })
+		testReverse(t, func(i int) complex128 { return complex(float64(i), float64(-i)) })
+		testReverse(t, func(i int) [3]byte { return [3]byte{byte(i), byte(i >> 8), 1} })
+	})
+	if dst := []int32{9, 9}; !panics(func() { Reverse(dst, dst[:1]) }) || dst[0] != 9 {
+		t.Error("a short source is accepted, or dst was written")
+	}
+}
+
+func testReverse[T comparable](t *testing.T, value func(i int) T) {
+	t.Helper()
+	for _, n := range []int{0, 1, 7, 31, 64, 127, 128, 129, 200, 1000, 70001} {
+		for offset := range 3 {
+			src, want := make([]T, n+5), make([]T, n+5)
+			for i := range src {
+				src[i], want[i] = value(i), value(i+n)
+			}
+			got := slices.Clone(want)
+			for i := range n {
+				want[offset+i] = value(n - 1 - i)
+			}
+			for _, f := range []func(dst, src []T){Reverse[T], ReverseStream[T]} {
+				if f(got[offset:offset+n], src[:n]); !slices.Equal(got, want) {
+					t.Fatalf("%T: %d elements at %d", src, n, offset)
+				}
+			}
+		}
 	}
 }

@@ -417,14 +417,15 @@ loop:
 	VZEROUPPER
 	RET
 
-// func streamRowsAVX2(dst *byte, ldd int, src *byte, rows int, lines int)
+// func streamRowsAVX2(dst *byte, ldd int, src *byte, skip int, rows int, lines int)
 // Requires: AVX, MMX+
-TEXT ·streamRowsAVX2(SB), NOSPLIT, $0-40
+TEXT ·streamRowsAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ ldd+8(FP), R8
 	MOVQ src+16(FP), SI
-	MOVQ rows+24(FP), CX
-	MOVQ lines+32(FP), DX
+	MOVQ skip+24(FP), R10
+	MOVQ rows+32(FP), CX
+	MOVQ lines+40(FP), DX
 
 row:
 	MOVQ DI, AX
@@ -440,8 +441,60 @@ line:
 	DECQ     R9
 	JNZ      line
 	ADDQ     R8, DI
+	ADDQ     R10, SI
 	DECQ     CX
 	JNZ      row
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func reverseAVX2(dst *byte, last *byte, lines int, order *[16]byte)
+// Requires: AVX, AVX2
+TEXT ·reverseAVX2(SB), NOSPLIT, $0-32
+	MOVQ           dst+0(FP), DI
+	MOVQ           last+8(FP), SI
+	MOVQ           lines+16(FP), CX
+	MOVQ           order+24(FP), AX
+	VBROADCASTI128 (AX), Y2
+
+loop:
+	VMOVUPS     48(SI), X0
+	VINSERTF128 $0x01, 32(SI), Y0, Y0
+	VPSHUFB     Y2, Y0, Y0
+	VMOVUPS     Y0, (DI)
+	VMOVUPS     16(SI), X1
+	VINSERTF128 $0x01, (SI), Y1, Y1
+	VPSHUFB     Y2, Y1, Y1
+	VMOVUPS     Y1, 32(DI)
+	SUBQ        $0x40, SI
+	ADDQ        $0x40, DI
+	DECQ        CX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func reverseStreamAVX2(dst *byte, last *byte, lines int, order *[16]byte)
+// Requires: AVX, AVX2, MMX+
+TEXT ·reverseStreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ           dst+0(FP), DI
+	MOVQ           last+8(FP), SI
+	MOVQ           lines+16(FP), CX
+	MOVQ           order+24(FP), AX
+	VBROADCASTI128 (AX), Y2
+
+loop:
+	VMOVUPS     48(SI), X0
+	VINSERTF128 $0x01, 32(SI), Y0, Y0
+	VPSHUFB     Y2, Y0, Y0
+	VMOVNTPS    Y0, (DI)
+	VMOVUPS     16(SI), X1
+	VINSERTF128 $0x01, (SI), Y1, Y1
+	VPSHUFB     Y2, Y1, Y1
+	VMOVNTPS    Y1, 32(DI)
+	SUBQ        $0x40, SI
+	ADDQ        $0x40, DI
+	DECQ        CX
+	JNZ         loop
 	SFENCE
 	VZEROUPPER
 	RET

@@ -48,4 +48,16 @@ func copyStreamAVX2(dst *byte, src *byte, blocks int)
 // aligned to 64, ldd bytes apart.
 //
 //go:noescape
-func streamRowsAVX2(dst *byte, ldd int, src *byte, rows int, lines int)
+func streamRowsAVX2(dst *byte, ldd int, src *byte, skip int, rows int, lines int)
+
+// reverseAVX2 copies lines of 64 bytes, the last one first and the other way round,
+// and 16 bytes of them as order has it.
+//
+//go:noescape
+func reverseAVX2(dst *byte, last *byte, lines int, order *[16]byte)
+
+// reverseStreamAVX2 copies lines of 64 bytes, the last one first and the other way round,
+// and 16 bytes of them as order has it past the caches; dst is aligned to 64.
+//
+//go:noescape
+func reverseStreamAVX2(dst *byte, last *byte, lines int, order *[16]byte)

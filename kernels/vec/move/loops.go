@@ -75,6 +75,11 @@ func (g *grid) rows(dst, src []byte, size int) func(block) {
 			}
 		}
 	}
+	if g.streams(size) && g.q.ss >= 0 {
+		return func(b block) {
+			simd.StreamRows(dst[b.dst:], g.q.ds, src[b.src:], g.q.ss, b.n[0], b.n[1]*size)
+		}
+	}
 	return func(b block) {
 		n := b.n[1] * size
 		for i := range b.n[0] {
@@ -128,6 +133,11 @@ func typed[T ndarray.Element](g *grid, dst, src ndarray.Array) func(block) {
 		}
 	case dp == 1 && sp == 0:
 		loop = repeated[T]
+	case dp == 1 && sp == -1:
+		loop = reversed(simd.Reverse[T])
+		if g.streams(size) && g.p.n*size >= streamRow {
+			loop = reversed(simd.ReverseStream[T])
+		}
 	}
 	return func(b block) {
 		for i := range b.n[0] {
@@ -143,6 +153,11 @@ func strided[T ndarray.Element](dst []T, d, dp int, src []T, s, sp, n int) {
 		d += dp
 		s += sp
 	}
+}
+
+// reversed is strided for runs of dst and runs of src that go the other way.
+func reversed[T ndarray.Element](turn func(dst, src []T)) func(dst []T, d, dp int, src []T, s, sp, n int) {
+	return func(dst []T, d, _ int, src []T, s, _, n int) { turn(dst[d:d+n], src[s-n+1:s+1]) }
 }
 
 // repeatBy is how many elements are stored one by one before they are copied
@@ -199,7 +214,7 @@ func staged[T ndarray.Element](turn func(dst []T, ds int, src []T, ss, m, n int)
 		s := stages.Get().(*[]T)
 		defer stages.Put(s)
 		turn(*s, n, src, ss, m, n)
-		simd.StreamRows(dst, ds, *s, m, n)
+		simd.StreamRows(dst, ds, *s, n, m, n)
 	}
 }
 

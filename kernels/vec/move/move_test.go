@@ -129,6 +129,16 @@ func TestTranspose(t *testing.T) {
 // Transposes of so much that they are stored past the caches, with tiles cut at the
 // edges, and with rows of whole cache lines and others, on every instruction set.
 func TestTransposePastTheCaches(t *testing.T) {
+	eachISA(t, func() {
+		for _, shape := range [][2]int{{2080, 2100}, {2049, 2053}} {
+			testLargeTranspose[uint32](t, ndarray.U32, shape[0], shape[1])
+			testLargeTranspose[uint64](t, ndarray.U64, shape[0], shape[1])
+		}
+	})
+}
+
+func eachISA(t *testing.T, fn func()) {
+	t.Helper()
 	defer func() {
 		if err := simd.Force(simd.Best()); err != nil {
 			t.Error(err)
@@ -138,9 +148,50 @@ func TestTransposePastTheCaches(t *testing.T) {
 		if err := simd.Force(isa); err != nil {
 			t.Fatal(err)
 		}
-		for _, shape := range [][2]int{{2080, 2100}, {2049, 2053}} {
-			testLargeTranspose[uint32](t, ndarray.U32, shape[0], shape[1])
-			testLargeTranspose[uint64](t, ndarray.U64, shape[0], shape[1])
+		fn()
+	}
+}
+
+// Short rows, whole cache lines and others, and rows that are turned round, of so much that it is stored past the caches:
+// axes 0 and 1 of the source change places, and those whose bits are set are turned.
+func TestRowsPastTheCaches(t *testing.T) {
+	eachISA(t, func() {
+		for _, turned := range []int{0, 1, 2, 4} {
+			testLargeRows(t, [3]int{97, 173, 256}, turned)
+		}
+		testLargeRows(t, [3]int{97, 180, 250}, 0)
+		testLargeRows(t, [3]int{1, 3, 1500001}, 4)
+		testLargeRows(t, [3]int{2, 1100, 2000}, 5)
+	})
+}
+
+func testLargeRows(t *testing.T, shape [3]int, turned int) {
+	t.Helper()
+	src, dst := ndarray.New(ndarray.U32, shape[:]...), ndarray.New(ndarray.U32, shape[1], shape[0], shape[2])
+	for i, from := 0, ndarray.Slice[uint32](src); i < len(from); i++ {
+		from[i] = uint32(i)
+	}
+	view := src
+	view.Strides = slices.Clone(src.Strides)
+	for axis, n := range shape {
+		if turned>>axis&1 != 0 {
+			view.Offset += (n - 1) * view.Strides[axis]
+			view.Strides[axis] *= -1
+		}
+	}
+	if err := run(t, 2, func(w *pool.Worker) error { return move.Copy(w, dst, view.Permute(1, 0, 2)) }); err != nil {
+		t.Fatal(err)
+	}
+	first, step := view.Offset/4, [3]int{view.Strides[0] / 4, view.Strides[1] / 4, view.Strides[2] / 4}
+	to := ndarray.Slice[uint32](dst)
+	for j := range shape[1] {
+		for i := range shape[0] {
+			for k := range shape[2] {
+				if want := uint32(first + i*step[0] + j*step[1] + k*step[2]); to[0] != want {
+					t.Fatalf("%v turned %b on %s: element %d, %d, %d is %d, not %d", shape, turned, simd.Active(), j, i, k, to[0], want)
+				}
+				to = to[1:]
+			}
 		}
 	}
 }

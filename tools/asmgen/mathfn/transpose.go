@@ -3,34 +3,10 @@ package mathfn
 import (
 	"fmt"
 
-	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
-
-// generateMoves adds what moves elements. Transposes take square tiles through registers: every row is loaded
-// whole, a network of unpacks and shuffles exchanges what two registers hold of
-// each other, and every column is stored whole.
-func generateMoves(c *build.Context) {
-	for _, isa := range []Target{AVX512, AVX2} {
-		for _, size := range []int{4, 8} {
-			transposeTiles(c, isa, size)
-		}
-		streamCopy(c, isa)
-		streamRows(c, isa)
-	}
-}
-
-// mover begins a routine.
-func mover(c *build.Context, isa Target, name, signature string) *asm {
-	a := &asm{c: c, isa: isa, name: name + map[Target]string{AVX2: "AVX2", AVX512: "AVX512"}[isa]}
-	c.Function(a.name)
-	c.Attributes(attr.NOSPLIT)
-	c.SignatureExpr(signature)
-	c.Pragma("noescape")
-	return a
-}
 
 // transposeTiles emits a run of tiles along the rows of src: tile k is at
 // src + k·side elements, and its transpose at dst + k·side rows.
@@ -170,59 +146,4 @@ func (a *asm) unpack(suffix string, r0, r1, lo, hi vec) {
 func (a *asm) quarters(r0, r1, even, odd vec) {
 	a.do("VSHUFF32X4", operand.U8(0x88), z(r1), z(r0), z(even))
 	a.do("VSHUFF32X4", operand.U8(0xdd), z(r1), z(r0), z(odd))
-}
-
-// streamCopy emits a copy with streaming stores: dst aligned to 64, blocks of
-// 256 bytes.
-func streamCopy(c *build.Context, isa Target) {
-	a := mover(c, isa, "copyStream", "func(dst, src *byte, blocks int)")
-	c.Doc(a.name + " copies blocks of 256 bytes past the caches; dst is aligned to 64.")
-	c.Load(c.Param("dst"), reg.RDI)
-	c.Load(c.Param("src"), reg.RSI)
-	c.Load(c.Param("blocks"), reg.RCX)
-	n := 256 / a.width()
-	c.Label("loop")
-	for i := range n {
-		a.do("VMOVUPS", operand.Mem{Base: reg.RSI, Disp: i * a.width()}, a.reg(vec(i)))
-	}
-	for i := range n {
-		a.do("VMOVNTPS", a.reg(vec(i)), operand.Mem{Base: reg.RDI, Disp: i * a.width()})
-	}
-	c.ADDQ(operand.U32(256), reg.RSI)
-	c.ADDQ(operand.U32(256), reg.RDI)
-	c.DECQ(reg.RCX)
-	c.JNZ(operand.LabelRef("loop"))
-	c.SFENCE()
-	c.VZEROUPPER()
-	c.RET()
-}
-
-// streamRows emits a copy of rows that follow one another in src to rows that
-// are ldd bytes apart, aligned to 64, with streaming stores.
-func streamRows(c *build.Context, isa Target) {
-	a := mover(c, isa, "streamRows", "func(dst *byte, ldd int, src *byte, rows, lines int)")
-	c.Doc(a.name+" copies rows of whole cache lines past the caches; dst's rows are", "aligned to 64, ldd bytes apart.")
-	c.Load(c.Param("dst"), reg.RDI)
-	c.Load(c.Param("ldd"), reg.R8)
-	c.Load(c.Param("src"), reg.RSI)
-	c.Load(c.Param("rows"), reg.RCX)
-	c.Load(c.Param("lines"), reg.RDX)
-	c.Label("row")
-	c.MOVQ(reg.RDI, reg.RAX)
-	c.MOVQ(reg.RDX, reg.R9)
-	c.Label("line")
-	for i := range 64 / a.width() {
-		a.do("VMOVUPS", operand.Mem{Base: reg.RSI, Disp: i * a.width()}, a.reg(vec(i)))
-		a.do("VMOVNTPS", a.reg(vec(i)), operand.Mem{Base: reg.RAX, Disp: i * a.width()})
-	}
-	c.ADDQ(operand.Imm(64), reg.RSI)
-	c.ADDQ(operand.Imm(64), reg.RAX)
-	c.DECQ(reg.R9)
-	c.JNZ(operand.LabelRef("line"))
-	c.ADDQ(reg.R8, reg.RDI)
-	c.DECQ(reg.RCX)
-	c.JNZ(operand.LabelRef("row"))
-	c.SFENCE() // streaming stores are not ordered with what follows
-	c.VZEROUPPER()
-	c.RET()
 }
