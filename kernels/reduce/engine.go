@@ -48,6 +48,9 @@ type reduction[T ndarray.Element, A any] struct {
 	// faster; else nil.
 	fused     func(x []T, at place) A
 	fusedFold func(acc []A, x []T, at place)
+	// foldRows is fusedFold of rows that are ld apart, one after the other, where that is
+	// faster; else nil.
+	foldRows func(acc []A, x []T, ld, rows int)
 	// clean is lift and leaf of blocks that allow a shorter way, which shows on
 	// it; else nil.
 	clean func(x []T, at place) (v A, ok bool)

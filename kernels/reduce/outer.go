@@ -79,6 +79,14 @@ func (p *pass[T, A]) rows(ws *workspace[T, A], o, lo, hi, col, width int) []A {
 // groupRows adds up rows [lo, hi) of a tile into acc.
 func (p *pass[T, A]) groupRows(ws *workspace[T, A], acc []A, o, lo, hi, col int) {
 	g, width := &p.g, len(acc)
+	if p.foldRows != nil && p.in.whole != nil && g.w >= tile { // narrow rows are read better as they lie
+		x := p.in.whole[(o*g.k+lo)*g.w+col:]
+		p.lift(acc, x[:width], place{o*g.w + col, p.base + lo, true, 0})
+		if n := hi - lo - 1; n > 0 {
+			p.foldRows(acc, x[g.w:], g.w, n)
+		}
+		return
+	}
 	batch := 1 // rows that are neighbours are read together
 	if width == g.w {
 		batch = max(1, block/width)

@@ -6,6 +6,7 @@ import (
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/simd"
 )
 
 // verbs is the table of reductions.
@@ -81,6 +82,7 @@ func sumOf[T summed](dt ndarray.DType) *reduction[T, T] {
 		return &reduction[T, T]{
 			dt: dt, lift: same[T], leaf: leaf, fold: fold, join: addition[T],
 			fused: func(x []T, _ place) T { return leaf(x) }, fusedFold: func(acc, x []T, _ place) { fold(acc, x) },
+			foldRows: fastest[func(acc, x []T, ld, rows int)](nil, simd.AddRowsF64),
 		}
 	})
 }
@@ -106,7 +108,7 @@ func remembered[T ndarray.Element, A any](what string, dt ndarray.DType, create 
 // sumF32 sums f32 in f64.
 var sumF32 = &reduction[float32, float64]{
 	dt: ndarray.F32, lift: widen, leaf: sumLeafOf[float64](), fold: sumFoldOf[float64](), join: addition[float64],
-	fused: sumLeafF32, fusedFold: sumFoldF32,
+	fused: sumLeafF32, fusedFold: sumFoldF32, foldRows: simd.AddRowsF32,
 }
 
 // sumMap sums lift(x).

@@ -6235,3 +6235,154 @@ loop0:
 done:
 	VZEROUPPER
 	RET
+
+// func addRowsF64AVX2(acc *float64, x *float64, ldx int, rows int, columns int)
+// Requires: AVX
+TEXT ·addRowsF64AVX2(SB), NOSPLIT, $0-40
+	MOVQ acc+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ ldx+16(FP), R8
+	MOVQ rows+24(FP), DX
+	MOVQ columns+32(FP), CX
+
+strips8:
+	CMPQ    CX, $0x20
+	JL      done8
+	VMOVUPD (DI), Y0
+	VMOVUPD 32(DI), Y1
+	VMOVUPD 64(DI), Y2
+	VMOVUPD 96(DI), Y3
+	VMOVUPD 128(DI), Y4
+	VMOVUPD 160(DI), Y5
+	VMOVUPD 192(DI), Y6
+	VMOVUPD 224(DI), Y7
+	MOVQ    SI, AX
+	MOVQ    DX, R9
+
+rows8:
+	VADDPD  (AX), Y0, Y0
+	VADDPD  32(AX), Y1, Y1
+	VADDPD  64(AX), Y2, Y2
+	VADDPD  96(AX), Y3, Y3
+	VADDPD  128(AX), Y4, Y4
+	VADDPD  160(AX), Y5, Y5
+	VADDPD  192(AX), Y6, Y6
+	VADDPD  224(AX), Y7, Y7
+	ADDQ    R8, AX
+	DECQ    R9
+	JNZ     rows8
+	VMOVUPD Y0, (DI)
+	VMOVUPD Y1, 32(DI)
+	VMOVUPD Y2, 64(DI)
+	VMOVUPD Y3, 96(DI)
+	VMOVUPD Y4, 128(DI)
+	VMOVUPD Y5, 160(DI)
+	VMOVUPD Y6, 192(DI)
+	VMOVUPD Y7, 224(DI)
+	ADDQ    $0x00000100, DI
+	ADDQ    $0x00000100, SI
+	SUBQ    $0x20, CX
+	JMP     strips8
+
+done8:
+strips1:
+	CMPQ    CX, $0x04
+	JL      done1
+	VMOVUPD (DI), Y0
+	MOVQ    SI, AX
+	MOVQ    DX, R9
+
+rows1:
+	VADDPD  (AX), Y0, Y0
+	ADDQ    R8, AX
+	DECQ    R9
+	JNZ     rows1
+	VMOVUPD Y0, (DI)
+	ADDQ    $0x00000020, DI
+	ADDQ    $0x00000020, SI
+	SUBQ    $0x04, CX
+	JMP     strips1
+
+done1:
+	VZEROUPPER
+	RET
+
+// func addRowsF32AVX2(acc *float64, x *float32, ldx int, rows int, columns int)
+// Requires: AVX
+TEXT ·addRowsF32AVX2(SB), NOSPLIT, $0-40
+	MOVQ acc+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ ldx+16(FP), R8
+	MOVQ rows+24(FP), DX
+	MOVQ columns+32(FP), CX
+
+strips8:
+	CMPQ    CX, $0x20
+	JL      done8
+	VMOVUPD (DI), Y0
+	VMOVUPD 32(DI), Y1
+	VMOVUPD 64(DI), Y2
+	VMOVUPD 96(DI), Y3
+	VMOVUPD 128(DI), Y4
+	VMOVUPD 160(DI), Y5
+	VMOVUPD 192(DI), Y6
+	VMOVUPD 224(DI), Y7
+	MOVQ    SI, AX
+	MOVQ    DX, R9
+
+rows8:
+	VCVTPS2PD (AX), Y8
+	VADDPD    Y8, Y0, Y0
+	VCVTPS2PD 16(AX), Y9
+	VADDPD    Y9, Y1, Y1
+	VCVTPS2PD 32(AX), Y10
+	VADDPD    Y10, Y2, Y2
+	VCVTPS2PD 48(AX), Y11
+	VADDPD    Y11, Y3, Y3
+	VCVTPS2PD 64(AX), Y12
+	VADDPD    Y12, Y4, Y4
+	VCVTPS2PD 80(AX), Y13
+	VADDPD    Y13, Y5, Y5
+	VCVTPS2PD 96(AX), Y14
+	VADDPD    Y14, Y6, Y6
+	VCVTPS2PD 112(AX), Y15
+	VADDPD    Y15, Y7, Y7
+	ADDQ      R8, AX
+	DECQ      R9
+	JNZ       rows8
+	VMOVUPD   Y0, (DI)
+	VMOVUPD   Y1, 32(DI)
+	VMOVUPD   Y2, 64(DI)
+	VMOVUPD   Y3, 96(DI)
+	VMOVUPD   Y4, 128(DI)
+	VMOVUPD   Y5, 160(DI)
+	VMOVUPD   Y6, 192(DI)
+	VMOVUPD   Y7, 224(DI)
+	ADDQ      $0x00000100, DI
+	ADDQ      $0x00000080, SI
+	SUBQ      $0x20, CX
+	JMP       strips8
+
+done8:
+strips1:
+	CMPQ    CX, $0x04
+	JL      done1
+	VMOVUPD (DI), Y0
+	MOVQ    SI, AX
+	MOVQ    DX, R9
+
+rows1:
+	VCVTPS2PD (AX), Y8
+	VADDPD    Y8, Y0, Y0
+	ADDQ      R8, AX
+	DECQ      R9
+	JNZ       rows1
+	VMOVUPD   Y0, (DI)
+	ADDQ      $0x00000020, DI
+	ADDQ      $0x00000010, SI
+	SUBQ      $0x04, CX
+	JMP       strips1
+
+done1:
+	VZEROUPPER
+	RET

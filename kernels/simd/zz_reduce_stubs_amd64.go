@@ -423,3 +423,15 @@ func minOfU8AVX512(acc *uint8, x *uint8, rows int, fold int)
 //
 //go:noescape
 func minOfU8AVX2(acc *uint8, x *uint8, rows int, fold int)
+
+// addRowsF64AVX2 adds rows of elements, ldx bytes apart, to acc, one after the other; columns
+// is a multiple of four.
+//
+//go:noescape
+func addRowsF64AVX2(acc *float64, x *float64, ldx int, rows int, columns int)
+
+// addRowsF32AVX2 adds rows of elements, ldx bytes apart, to acc, one after the other; columns
+// is a multiple of four.
+//
+//go:noescape
+func addRowsF32AVX2(acc *float64, x *float32, ldx int, rows int, columns int)

@@ -16,7 +16,7 @@ func Families() []Family {
 	return []Family{
 		{Name: "vec", routines: vectorRoutines()},
 		{Name: "math", routines: mathRoutines(), scalars: reducedRoutines()},
-		{Name: "reduce", reductions: reductions()},
+		{Name: "reduce", reductions: reductions(), handmade: generateRowSums},
 		{Name: "move", handmade: generateMoves},
 		{Name: "find", handmade: generateFinds},
 		{Name: "sort", handmade: generateSorts},
