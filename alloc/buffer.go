@@ -241,16 +241,15 @@ func (b *Buffer) release() bool {
 
 // Path is the last known name, relative to the root; "" after that was unlinked.
 func (b *Buffer) Path() string {
-	b.s.table.mu.Lock()
-	defer b.s.table.mu.Unlock()
-	return b.path
+	path, _ := b.name()
+	return path
 }
 
-// unlinked reports whether it has lost its last name.
-func (b *Buffer) unlinked() bool {
+// name is Path, and whether the last name is gone.
+func (b *Buffer) name() (path string, unlinked bool) {
 	b.s.table.mu.Lock()
 	defer b.s.table.mu.Unlock()
-	return b.dead
+	return b.path, b.dead
 }
 
 // String names the buffer in messages.
@@ -292,11 +291,11 @@ func (b *Buffer) plainFile() (int, error) {
 
 // Stat tells about the buffer. st_blocks is what is resident.
 func (b *Buffer) Stat() (unix.Stat_t, error) {
-	path := b.Path()
+	path, unlinked := b.name() // whose lock comes before hm
 	b.hm.RLock()
 	defer b.hm.RUnlock()
 	st, err := b.s.fstat(b.fd, path)
-	if path == "" && b.unlinked() {
+	if path == "" && unlinked {
 		st.Nlink = 0 // whatever name it has to be used again by
 	}
 	p, h := b.spot, b.home

@@ -143,10 +143,12 @@
 //
 // In this order; none is held while OnFree's and OnShort's functions are called:
 //
+//	warm.cooling   held by the timer that drops mappings, until they are gone
 //	Store.moving   read by what moves a buffer; written to close
 //	Store.ns       names: read to look one up, written to change one
-//	Buffer.mu      size, pages, mappings and place of one buffer: written while it moves, read while transfers are under way
 //	marks.mu       marks in memory and their files
+//	Buffer.mu      size, pages, mappings and place of one buffer: written while it moves, read while transfers are under way;
+//	               two are written in the order of their inodes, and read, by transfers, in any: those end by themselves
 //	stale.mu       what could not be removed
 //	pool.mu        files kept for outputs
 //	table.mu       who is held, by what name, and what has spilled
@@ -154,6 +156,8 @@
 //	health.mu      the probe of a spill tier
 //	trash.mu       files of it that could not be removed
 //	sums.mu        checksums of one spill file
+//	rot.mu         its chunks that were found wrong
+//	codecs.mu      codecs that are free
 //	quotas.mu      what users have
 //	warm.mu        mappings kept for a while
 //	budget.mu      reservations and idle scratch

@@ -29,15 +29,16 @@
 //
 // # Locks
 //
+//	Handle.mu       whether the buffer of one handle is pinned; a pin waits for moves.
 //	mover.turn      held by who moves buffers, for as long as that takes, and by
-//	                nobody who holds a lock.
+//	                nobody who holds another lock.
 //	Device.accept   held while the lines of one write are checked and accepted,
 //	                which reads headers and makes files. Never held while waiting.
 //	  Device.mu     guards everything in memory: queues, jobs, hazards, rings.
 //	                Held for microseconds; no file is touched under it.
 //	    alloc's own locks
 //	mover.mu, hintTable.mu, transferLog.mu
-//	                leaves: nothing is called under them.
+//	                leaves: nothing is called under them, but to hold a buffer.
 //
 // accept is taken before mu, mu before alloc's. Callbacks from alloc come with
 // no lock held. Who has the turn takes mu, and never accept.

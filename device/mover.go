@@ -32,7 +32,7 @@ type mover struct {
 	// after turn and before Device.mu.
 	begin sync.RWMutex
 
-	mu       sync.Mutex // guards what follows; nothing is called under it
+	mu       sync.Mutex // guards what follows; under it buffers are held, and nothing else is called
 	pressed  bool       // somebody had to wait for room lately
 	wanted   []*alloc.Buffer
 	ahead    map[uint64]bool // brought in before a job asked, and not used since
