@@ -43,7 +43,7 @@ const (
 // grid divides C among tasks.
 func (p *product) grid(w *pool.Worker, b block) grid {
 	mr, nr, n := p.kernel.MR, p.kernel.NR, p.c.cols
-	g := grid{rows: p.c.rows, cols: n, unit: nr, rowsFirst: !p.direct}
+	g := grid{rows: p.c.rows, cols: n, unit: nr, rowsFirst: !p.direct && !p.thin}
 	g.units = p.panel(n)
 	if n > nr && p.kernel.Width(n-(g.units-2)*nr) < nr {
 		g.units--
@@ -60,6 +60,9 @@ func (p *product) grid(w *pool.Worker, b block) grid {
 		g.chunk = min(g.chunk, max(roundUp(sharedWork/perRow, mr), mr))
 	}
 	g.band = roundUp((g.rows+bands-1)/bands, mr)
+	if p.thin {
+		g.chunk = g.band // all rows: A is packed once
+	}
 	if g.rowsFirst {
 		g.band = min(g.band, p.params.MC)
 		g.chunk = g.band

@@ -19,6 +19,7 @@ type product struct {
 	i0, j0  int       // where c begins in the epilogue's operands
 	lender  *lender
 	buffers *buffers
+	thin    bool // few rows go along much of B
 	direct  bool // A is read as it lies, not packed
 }
 
@@ -76,7 +77,8 @@ func (p *product) run(w *pool.Worker) error {
 	}
 	shared := *p // the copy, not p, is moved to the heap
 	shared.buffers = p.lender.get()
-	shared.direct = p.directA()
+	shared.thin = p.thinA()
+	shared.direct = !shared.thin && p.directA()
 	return shared.runPacked(w)
 }
 
@@ -107,6 +109,21 @@ func (p *product) runPacked(w *pool.Worker) error {
 	return nil
 }
 
+// thinPanels is how many panels of B make up for A's being packed, in a product of few rows.
+const thinPanels = 64
+
+// thinA tells whether rows are so few that what counts is how B comes from memory. With AVX2
+// it is packed beforehand then, row by row as it lies: tiles that pack it read it panel by panel,
+// lines that are a stride apart, and of 64 rows one in eleven tiles does so. A is packed too, once for all of B.
+func (p *product) thinA() bool {
+	return p.kernel.ISA == simd.AVX2 && p.c.rows <= p.params.MC && p.c.cols >= thinPanels*p.kernel.NR && p.rowsOfB()
+}
+
+// rowsOfB tells whether rows of B are copied to panels as they are.
+func (p *product) rowsOfB() bool {
+	return p.b.readable() && p.b.m.rowStride == p.kernel.Type.ElemBytes()
+}
+
 // directA tells whether the micro-kernel can read A as it lies: its rows run
 // along k in whole packed elements.
 func (p *product) directA() bool {
@@ -130,6 +147,11 @@ func (p *product) packA(s *scratch, b block, i0, i1 int) {
 // begins at column j.
 func (p *product) packB(s *scratch, b block, j0, j1, j int) {
 	pitch := p.kernel.NR * p.kernel.Type.ElemBytes()
+	if p.thin && b.steps > 0 {
+		whole := p.wholePanels(j1 - j)
+		simd.PackRows(simd.PtrTo(s.b).Add(p.panel(j-j0)*b.steps*pitch), b.steps*pitch, p.b.m.at(j, b.k0), p.b.m.colStride, pitch, whole, b.steps)
+		j += whole * p.kernel.NR
+	}
 	for n := 0; j < j1; j += n {
 		n = p.kernel.Width(j1 - j)
 		q := p.panel(j - j0)
@@ -172,7 +194,7 @@ func (p *product) multiply(s *scratch, b block, t task) {
 	fused := 0 // columns
 	if tag := (packedB{p, t.j0, b.k0}); s.packedB != tag {
 		s.packedB = tag
-		if b.steps > 0 && t.i1-t.i0 >= p.kernel.MR && p.b.readable() && p.b.m.rowStride == elem {
+		if !p.thin && b.steps > 0 && t.i1-t.i0 >= p.kernel.MR && p.rowsOfB() {
 			fused = p.wholePanels(t.j1-t.j0) * nr
 		}
 		p.packB(s, b, t.j0, t.j1, t.j0+fused)

@@ -108,3 +108,28 @@ func TestSmallAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestFewRows compares products of few rows and many columns, on one and two threads, with
+// what the unpacked loops make of them: the bits are the same.
+func TestFewRows(t *testing.T) {
+	onEachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(8, 9))
+		for _, d := range []ndarray.DType{ndarray.F32, ndarray.F64, ndarray.C64, ndarray.C128} {
+			const m, n, k = 13, 64*16 + 37, 1290
+			in := operands{"a": random(r, d, k, m).Permute(1, 0), "b": random(r, d, k, n+2).Range(1, 1, n+1)}
+			if d.IsComplex() {
+				in["a"] = random(r, d, m, k)
+			}
+			q := &Problem{A: in["a"], B: in["b"], C: ndarray.New(d, m, n), Alpha: 1, Params: Params{SmallWork: 1 << 40}}
+			if !q.Init() {
+				t.Fatalf("%s is not multiplied", d)
+			}
+			if err := q.Run(nil, &heap{}); err != nil {
+				t.Fatal(err)
+			}
+			if got := run(t, "gemm a b c", in); !bytes.Equal(got.Data[got.Offset:], q.C.Data) {
+				t.Errorf("%s: other bits than the unpacked loops", d)
+			}
+		}
+	})
+}

@@ -48,6 +48,18 @@ func packLines[T any](dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines
 	}
 }
 
+// PackRows packs whole panels of lines that lie side by side, row by row as they lie in
+// memory: n panels, of rows of width bytes, are panel bytes apart.
+//
+//	dst[q·panel + p·width + x] = src[p·stepStride + q·width + x], x < width
+func PackRows(dst Ptr, panel int, src Ptr, stepStride, width, n, steps int) {
+	for p := packRowsAsm(dst, panel, src, stepStride, width, n, steps); p < steps; p++ {
+		for q := range n {
+			copy(Vector[byte](dst.Add(q*panel+p*width), width), Vector[byte](src.Add(p*stepStride+q*width), width))
+		}
+	}
+}
+
 // PackGroups packs lines that lie side by side (lineStride is the size of a
 // value) in groups of neighbours along k, each widened to 32 / group bits:
 //

@@ -37,6 +37,17 @@ func packPanelAsm(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, st
 	return 0
 }
 
+// packRowsAsm packs the first steps of panels and returns their number.
+func packRowsAsm(dst Ptr, panel int, src Ptr, stepStride, width, n, steps int) (done int) {
+	if Active() != AVX2 || width != 64 {
+		return 0
+	}
+	for ; done+4 <= steps; done += 4 { // as many as a call copies
+		packRowsAVX2(dst.Add(done*width).byte(), panel, src.Add(done*stepStride).byte(), stepStride, n)
+	}
+	return done
+}
+
 // inside is n bytes further on, or p if those are all of the size bytes there or more,
 // and nothing is read: behind them may lie what is no memory of an operand's.
 func (p Ptr) inside(n, size int) Ptr {

@@ -7,3 +7,5 @@ func packPanelAsm(dst Ptr, pitch int, src Ptr, lineStride, stepStride, lines, st
 }
 
 func packGroupsAsm(dst Ptr, pitch int, src Ptr, stepStride, lines, k int, f GroupForm) int { return 0 }
+
+func packRowsAsm(dst Ptr, panel int, src Ptr, stepStride, width, n, steps int) int { return 0 }

@@ -320,6 +320,29 @@ func TestPackPanel(t *testing.T) {
 	})
 }
 
+// TestPackRows packs whole panels row by row, as PackPanel does panel by panel.
+func TestPackRows(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	src := make([]byte, 1<<15)
+	for i := range src {
+		src[i] = byte(r.Uint32())
+	}
+	onEachLevel(t, func(t *testing.T) {
+		for range 500 {
+			width, n, steps := 16*(1+r.IntN(12)), r.IntN(5), r.IntN(14)
+			panel, stepStride := width*(steps+r.IntN(3)), n*width+r.IntN(50)
+			got, want := make([]byte, n*panel+steps*width+64), make([]byte, n*panel+steps*width+64)
+			PackRows(PtrTo(got), panel, PtrTo(src), stepStride, width, n, steps)
+			for q := range n {
+				PackPanel(PtrTo(want).Add(q*panel), width, PtrTo(src).Add(q*width), 4, stepStride, width/4, steps, 4)
+			}
+			if !bytes.Equal(got, want) {
+				t.Fatalf("%d panels of %d bytes, %d rows %d apart", n, width, steps, stepStride)
+			}
+		}
+	})
+}
+
 // TestPackLast packs the last lines of large allocations into wider panels: no address
 // behind them is made, which the race detector's checks of pointers would see.
 func TestPackLast(t *testing.T) {

@@ -65773,3 +65773,43 @@ done4633:
 	VMOVSD        X10, 24(DI)
 	VZEROUPPER
 	RET
+
+// func packRowsAVX2(dst *byte, pitch int, src *byte, rowStride int, panels int)
+// Requires: AVX
+TEXT ·packRowsAVX2(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), DI
+	MOVQ    pitch+8(FP), BX
+	MOVQ    src+16(FP), SI
+	MOVQ    rowStride+24(FP), DX
+	MOVQ    panels+32(FP), AX
+	LEAQ    (DX)(DX*2), R8
+	TESTQ   AX, AX
+	JLE     done4635
+	PCALIGN $0x20
+
+loop4634:
+	VMOVDQU (SI), Y0
+	VMOVDQU 32(SI), Y1
+	VMOVDQU (SI)(DX*1), Y2
+	VMOVDQU 32(SI)(DX*1), Y3
+	VMOVDQU (SI)(DX*2), Y4
+	VMOVDQU 32(SI)(DX*2), Y5
+	VMOVDQU (SI)(R8*1), Y6
+	VMOVDQU 32(SI)(R8*1), Y7
+	VMOVDQU Y0, (DI)
+	VMOVDQU Y1, 32(DI)
+	VMOVDQU Y2, 64(DI)
+	VMOVDQU Y3, 96(DI)
+	VMOVDQU Y4, 128(DI)
+	VMOVDQU Y5, 160(DI)
+	VMOVDQU Y6, 192(DI)
+	VMOVDQU Y7, 224(DI)
+	ADDQ    $0x40, SI
+	ADDQ    BX, DI
+	DECQ    AX
+	TESTQ   AX, AX
+	JG      loop4634
+
+done4635:
+	VZEROUPPER
+	RET

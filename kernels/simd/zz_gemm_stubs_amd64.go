@@ -253,3 +253,8 @@ func dot4F64AVX2(a *byte, rowStride int, x *byte, n int, out *byte)
 //
 //go:noescape
 func dot4F64AVX512(a *byte, rowStride int, x *byte, n int, out *byte)
+
+// packRowsAVX2 copies 4 rows of 64 bytes a panel; panels are pitch bytes apart, and lie side by side in src.
+//
+//go:noescape
+func packRowsAVX2(dst *byte, pitch int, src *byte, rowStride int, panels int)

@@ -14,6 +14,7 @@ func Generate(c *build.Context) {
 	g.tiles()
 	g.packs()
 	g.dots()
+	g.packRowsAVX2()
 }
 
 // gen is a build context with what avo lacks. All its code uses physical

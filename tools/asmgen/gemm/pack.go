@@ -126,6 +126,40 @@ func (g *gen) packCopyAVX2() {
 	g.RET()
 }
 
+// rowsAtOnce is how many rows packRowsAVX2 takes at a time.
+const rowsAtOnce = 4
+
+// packRowsAVX2 copies lines of 64 bytes side by side to panels. Rows are read a few at a
+// time from one end to the other, as they lie in memory: a panel after the other would read
+// lines that are a stride apart, which is often a power of two, and then they share a set of
+// each cache.
+func (g *gen) packRowsAVX2() {
+	g.text("packRowsAVX2", "func(dst *byte, pitch int, src *byte, rowStride int, panels int)",
+		"packRowsAVX2 copies 4 rows of 64 bytes a panel; panels are pitch bytes apart, and lie side by side in src.")
+	g.Load(g.Param("dst"), reg.RDI)
+	g.Load(g.Param("pitch"), reg.RBX)
+	g.Load(g.Param("src"), reg.RSI)
+	g.Load(g.Param("rowStride"), reg.RDX)
+	g.Load(g.Param("panels"), reg.RAX)
+	g.LEAQ(operand.Mem{Base: reg.RDX, Index: reg.RDX, Scale: 2}, reg.R8)
+	g.loop(func() {
+		for r, at := range []operand.Mem{{}, {Index: reg.RDX, Scale: 1}, {Index: reg.RDX, Scale: 2}, {Index: reg.R8, Scale: 1}} {
+			at.Base = reg.RSI
+			g.VMOVDQU(at, ymm(2*r))
+			at.Disp = 32
+			g.VMOVDQU(at, ymm(2*r+1))
+		}
+		for i := range 2 * rowsAtOnce {
+			g.VMOVDQU(ymm(i), operand.Mem{Base: reg.RDI, Disp: 32 * i})
+		}
+		g.ADDQ(operand.U8(64), reg.RSI)
+		g.ADDQ(reg.RBX, reg.RDI)
+		g.DECQ(reg.RAX)
+	})
+	g.VZEROUPPER()
+	g.RET()
+}
+
 // packTransAVX512 packs up to size lines that run along k: blocks of size x
 // size elements are transposed in registers. Lines that are missing leave
 // their registers at zero; the store mask covers what they fill.
