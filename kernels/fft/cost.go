@@ -42,7 +42,7 @@ var costsAVX512 = costs{
 // transposition costs its calls: what it takes for each vector is the same in all splits.
 var costsAVX2 = costs{
 	pass:   [17]float64{2: 3.7, 3: 4.3, 4: 3.9, 5: 5.5, 7: 7.7, 8: 5.7, 11: 11.5, 13: 13.4, 16: 7},
-	second: 0.5, third: 1.3, call: 60, transposeCall: 72, fused: 6.8, fusedBelow: factorAbove + 1, wholeUpTo: 256, copied: 13, steep: 1.1,
+	second: 0.5, third: 1.3, call: 60, transposeCall: 72, fused: 6.8, fusedBelow: factorAbove + 1, wholeUpTo: 2048, copied: 13, steep: 1.1,
 	secondFrom: 20 << 10, thirdFrom: 200 << 10, columns: 16, columnTile: 2 * largeTile, long: 4, blocks: true, memory: memoryAVX2,
 }
 

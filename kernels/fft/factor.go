@@ -81,9 +81,21 @@ const (
 	largeTile = 128 << 10
 )
 
+// wholeBytes is the longest line that is one routine: beyond it the twiddles of
+// packed arithmetic do not stay in the first cache.
+const wholeBytes = 16 << 10
+
 // whole tells whether a line of n points is one routine.
 func (m machine) whole(n int) bool {
-	return m.wholes && (n == 256 || n == 512) && n <= m.cost.wholeUpTo
+	return m.wholes && n >= 256 && n <= m.cost.wholeUpTo && n*2*m.size <= wholeBytes && n&(n-1) == 0
+}
+
+// wholeLen is the tile that such a line may need.
+func (m machine) wholeLen(n int) int {
+	if !m.whole(n) {
+		return 0
+	}
+	return 2 * n
 }
 
 // memoryFrom is the length from which memory and its pages decide, not
@@ -135,7 +147,7 @@ func (m machine) scratch(n int) int {
 		return 3 * n * 2 * m.w
 	case methodTwoStep:
 		n1, n2, _ := split(n, m)
-		return m.sLen(n1, n2) + 2*m.tileLen(n1, n2)
+		return m.sLen(n1, n2) + max(2*m.tileLen(n1, n2), m.wholeLen(n))
 	case methodRader:
 		return 4*(n-1) + m.scratch(n-1)
 	case methodBluestein:

@@ -59,10 +59,15 @@ func newTwoStep[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n1, n2 int)
 	t.pitchIn, t.pitchOut, t.between, t.step, t.blocks = 2*n2, 2*n1, n2*2*k.W*t.v2, 2*k.W*t.v2, (n1+k.W-1)/k.W
 	t.stream = n1*n2*2*realSize[T]() >= streamBytes
 	t.fused, t.tile, t.s = m.fuses(n1, n2), m.tileLen(n1, n2), m.sLen(n1, n2)
+	r, factored := newRoots(n1*n2), !t.fused && n1*n2 > factorAbove
 	if n1 == 16 && m.whole(n1*n2) {
+		var packed bool
+		if t.whole, packed = k.Packed[n1*n2]; packed {
+			t.t = simd.FFTPacked(n1*n2, k.W, func(e int) (re, im T) { return rootAt[T](r, e) })
+			return t, nil
+		}
 		t.whole = k.Whole[n1*n2]
 	}
-	r, factored := newRoots(n1*n2), !t.fused && n1*n2 > factorAbove
 	t.down = factored || t.squares().down()*t.v1 < t.blocks
 	if !factored {
 		t.t = make([]T, 0, 2*roundUp(n1, k.W)*roundUp(n2, t.v1*k.W))
@@ -140,11 +145,8 @@ func (t *twoStep[T]) laneTable(r *roots, j2, k1 int) {
 func (t *twoStep[T]) run(c *crew[T], dst, src []T, dir *direction[T], s, tiles []T) error {
 	first, second := t.n2/(t.v1*t.k.W), max(t.n1/(t.v2*t.k.W), 1)
 	switch {
-	case c == nil && t.whole[0] != nil && dir.in == simd.Interleaved:
-		t.whole[0](dst, src, t.t, s, nil)
-		return nil
 	case c == nil && t.whole[0] != nil:
-		t.whole[1](dst, src, t.t, s, dir.scale)
+		t.runWhole(dst, src, dir, s, tiles)
 		return nil
 	case c == nil:
 		t.columns(s, src, 0, first, dir, tiles)
@@ -160,6 +162,21 @@ func (t *twoStep[T]) run(c *crew[T], dst, src []T, dir *direction[T], s, tiles [
 	return c.tasks(second, c.grain(2*t.k.W*t.v2*t.n2), 2*t.tile, func(lo, hi int, tiles []T) {
 		t.rows(dst, s, lo, hi, dir, tiles)
 	})
+}
+
+// runWhole is a line in one routine. Its stores are of half lines of the cache,
+// which do not go past the caches well: the result does so from a tile.
+func (t *twoStep[T]) runWhole(dst, src []T, dir *direction[T], s, tile []T) {
+	f, n := t.whole[0], 2*t.n1*t.n2
+	if dir.in == simd.Swapped {
+		f = t.whole[1]
+	}
+	if !dir.stream {
+		f(dst, src, t.t, s, dir.scale)
+		return
+	}
+	f(tile, src, t.t, s, dir.scale)
+	simd.StreamRows(dst, n, tile, n, 1, n)
 }
 
 // columns is the first sweep over blocks lo to hi; whoever does the last whole

@@ -79,11 +79,14 @@ type FFTKernels[T Float] struct {
 	//
 	// Columns16Swapped reads Swapped.
 	Columns16, Columns16Swapped func(dst, src, t []T, v, sk int)
-	// Whole are transforms of 256 points in one routine, and of 512 but on AVX2:
+	// Whole are transforms of 256 and 512 points in one routine, but not on AVX2:
 	// Interleaved to Interleaved, and Swapped to Swapped times
 	// scale[0]. They are Columns16 of the n/16 columns to s, of 2n reals, with
 	// its twiddles t, and the transform of the rows of s. dst may be src.
 	Whole map[int][2]FFTWhole[T]
+	// Packed are those of AVX2, of n = 16·n2 points up to 2048, which differ in their
+	// twiddles ([FFTPacked]) and keep numbers interleaved in s, of 2n reals.
+	Packed map[int][2]FFTWhole[T]
 	// Deinterleave copies rows x v vectors from Interleaved rows at
 	// src[i*srow:] to Planar rows at dst[i*drow:]; DeinterleaveSwapped reads
 	// Swapped rows.
@@ -103,6 +106,45 @@ type FFTKernels[T Float] struct {
 	// Pack undoes Unpack, times 2, from x to z, which do not overlap.
 	Pack func(z, x, tw []T, h, lo, hi int)
 }
+
+// FFTPacked lists what a routine of [FFTKernels].Packed for n points multiplies by,
+// vector of W/2 numbers by vector, each twice: the cosines of its angles in
+// the even and odd places of the first W reals, then the sines, negative in the
+// even places; of exp(-2πi·e/n) for exponents e as at is given them.
+func FFTPacked[T Float](n, w int, at func(e int) (re, im T)) []T {
+	n2, half := n/16, w/2
+	var out []T
+	vector := func(first, step int) {
+		from := len(out)
+		out = append(out, make([]T, 2*w)...)
+		for i := range half {
+			re, im := at((first + i*step) % n)
+			out[from+2*i], out[from+2*i+1] = re, re
+			out[from+w+2*i], out[from+w+2*i+1] = -im, im
+		}
+	}
+	for j2 := 0; j2 < n2; j2 += half { // the columns', of outputs 1 to 15
+		for k1 := 1; k1 < 16; k1++ {
+			vector(j2*k1, k1)
+		}
+	}
+	for p := range n2 / fftPackedFirst(n2) { // of the first of two passes over rows
+		for j := 1; j < fftPackedFirst(n2); j++ {
+			vector(16*p*j, 0)
+		}
+	}
+	return out
+}
+
+// fftPackedLen is the length of that list.
+func fftPackedLen(n, w int) int {
+	n2 := n / 16
+	first := fftPackedFirst(n2)
+	return 2 * w * (15*n2/(w/2) + (first-1)*(n2/first))
+}
+
+// fftPackedFirst is the radix of that pass, or 1 if there is one pass.
+func fftPackedFirst(n2 int) int { return map[int]int{16: 1, 32: 8, 64: 8, 128: 16}[n2] }
 
 // FFTRadices are the radices that have codelets, largest first.
 var FFTRadices = []int{16, 13, 11, 8, 7, 5, 4, 3, 2}

@@ -17,7 +17,7 @@ type fftTable[T Float] struct {
 	asmTranspose, asmTransposeFactored, asmTransposeFactoredStream func(dst, src, t, u *T, nb, srow, sblock, drow, dblock int)
 	asmDeinterleave, asmDeinterleaveSwapped                        func(dst, src *T, rows, v, srow, drow int)
 	asmColumns16, asmColumns16Swapped                              func(dst, src, t *T, v, sk int)
-	asmWhole                                                       map[int][2]fftAsmWhole[T]
+	asmWhole, asmPacked                                            map[int][2]fftAsmWhole[T]
 	asmUnpack, asmPack                                             func(dstA, dstB, srcA, srcB, tw *T, n int)
 	asmMul                                                         func(dst, a, b *T, n int)
 }
@@ -47,16 +47,20 @@ func (t fftTable[T]) kernels(isa ISA) *FFTKernels[T] {
 	k.TransposeStream = t.transposeStream
 	k.Mul, k.Unpack, k.Pack = t.mul, t.unpack, t.pack
 	k.Columns16, k.Columns16Swapped = t.columns(t.asmColumns16), t.columns(t.asmColumns16Swapped)
-	k.Whole = map[int][2]FFTWhole[T]{}
+	k.Whole, k.Packed = map[int][2]FFTWhole[T]{}, map[int][2]FFTWhole[T]{}
 	for n, f := range t.asmWhole {
-		k.Whole[n] = [2]FFTWhole[T]{t.whole(f[0], n, false), t.whole(f[1], n, true)}
+		k.Whole[n] = [2]FFTWhole[T]{t.whole(f[0], n, 2*n, false), t.whole(f[1], n, 2*n, true)}
+	}
+	for n, f := range t.asmPacked {
+		table := fftPackedLen(n, t.w)
+		k.Packed[n] = [2]FFTWhole[T]{t.whole(f[0], n, table, false), t.whole(f[1], n, table, true)}
 	}
 	return k
 }
 
-func (t fftTable[T]) whole(f fftAsmWhole[T], n int, scaled bool) FFTWhole[T] {
+func (t fftTable[T]) whole(f fftAsmWhole[T], n, table int, scaled bool) FFTWhole[T] {
 	return func(dst, src, tw, s, scale []T) {
-		if len(dst) < 2*n || len(src) < 2*n || len(tw) < 2*n || len(s) < 2*n || scaled && len(scale) == 0 {
+		if len(dst) < 2*n || len(src) < 2*n || len(tw) < table || len(s) < 2*n || scaled && len(scale) == 0 {
 			panic("simd: fft beyond its operands")
 		}
 		var by *T

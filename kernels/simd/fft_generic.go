@@ -28,7 +28,72 @@ func fftGeneric[T Float](w int) *FFTKernels[T] {
 	k.Mul, k.Unpack, k.Pack = fftMulGo[T], fftUnpackGo[T], fftPackGo[T]
 	k.Columns16, k.Columns16Swapped = fftColumns16Go(k.Lane, k.FirstN[16]), fftColumns16Go(k.Lane, k.FirstSwappedN[16])
 	k.Whole = map[int][2]FFTWhole[T]{256: fftWholeGo(k, 16), 512: fftWholeGo(k, 32)}
+	k.Packed = map[int][2]FFTWhole[T]{}
+	for _, n := range []int{256, 512, 1024, 2048} {
+		k.Packed[n] = fftPackedGo[T](n, w)
+	}
 	return k
+}
+
+// fftPackedGo is the twin of the routines of [FFTKernels].Packed.
+func fftPackedGo[T Float](n, w int) [2]FFTWhole[T] {
+	n2 := n / 16
+	first := fftPackedFirst(n2)
+	last := n2 / first
+	of := func(re, im int) FFTWhole[T] {
+		return func(dst, src, t, s, scale []T) {
+			factor := T(1)
+			if re == 1 {
+				factor = scale[0]
+			}
+			x, rows := new(fftPoint[T]), t[15*n2/(w/2)*2*w:]
+			for j2 := range n2 {
+				x.gather(src[2*j2:], 16, 2*n2, re, im)
+				fftButterfly[T](16)(x)
+				x.packedTwiddle(t[j2/(w/2)*15*2*w:], 16, w, j2%(w/2))
+				x.scatter(s[j2*32:], 16, 2, 0, 1, 1)
+			}
+			for k1 := range 16 {
+				for p := range last {
+					if first == 1 {
+						break
+					}
+					x.gather(s[p*32+2*k1:], first, last*32, 0, 1)
+					fftButterfly[T](first)(x)
+					x.packedTwiddle(rows[p*(first-1)*2*w:], first, w, 0)
+					x.scatter(s[p*32+2*k1:], first, last*32, 0, 1, 1)
+				}
+				for j := range first {
+					x.gather(s[j*last*32+2*k1:], last, 32, 0, 1)
+					fftButterfly[T](last)(x)
+					x.scatter(dst[j*32+2*k1:], last, first*32, re, im, factor)
+				}
+			}
+		}
+	}
+	return [2]FFTWhole[T]{of(0, 1), of(1, 0)}
+}
+
+// gather takes r points of interleaved parts at a distance.
+func (x *fftPoint[T]) gather(src []T, r, apart, re, im int) {
+	for k := range r {
+		x.re[k], x.im[k] = src[k*apart+re], src[k*apart+im]
+	}
+}
+
+// scatter gives them back, times a factor.
+func (x *fftPoint[T]) scatter(dst []T, r, apart, re, im int, factor T) {
+	for k := range r {
+		dst[k*apart+re], dst[k*apart+im] = x.re[k]*factor, x.im[k]*factor
+	}
+}
+
+// packedTwiddle multiplies points from 1 on by number i of vectors of [FFTPacked].
+func (x *fftPoint[T]) packedTwiddle(t []T, r, w, i int) {
+	for j := 1; j < r; j++ {
+		c, s := t[(j-1)*2*w+2*i], t[(j-1)*2*w+w+2*i+1]
+		x.re[j], x.im[j] = x.re[j]*c-x.im[j]*s, x.re[j]*s+x.im[j]*c
+	}
 }
 
 // fftWholeGo is the twin of the transforms of 16·n2 points in one routine.

@@ -188,6 +188,57 @@ func testFFTWhole[T Float](t *testing.T, k, twin *FFTKernels[T]) {
 	}
 }
 
+func TestFFTPackedAgainstTwin(t *testing.T) {
+	fftLevels(t, testFFTPacked[float32])
+	fftLevels(t, testFFTPacked[float64])
+}
+
+// testFFTPacked takes random numbers for twiddles, as the twin does.
+func testFFTPacked[T Float](t *testing.T, k, twin *FFTKernels[T]) {
+	rng := rand.New(rand.NewPCG(10, 1))
+	for n, routines := range k.Packed {
+		src, scale, by := fftRandom[T](rng, 2*n), []T{0.375}, fftRandom[T](rng, 2*n)
+		tw := FFTPacked(n, k.W, func(e int) (re, im T) { return by[2*e], by[2*e+1] })
+		if len(tw) != fftPackedLen(n, k.W) {
+			t.Errorf("%d points have %d twiddles, not %d", n, len(tw), fftPackedLen(n, k.W))
+		}
+		for i, f := range routines {
+			got, want := nans[T](2*n+7), nans[T](2*n+7)
+			f(got, src, tw, make([]T, 2*n), scale)
+			twin.Packed[n][i](want, src, tw, make([]T, 2*n), scale)
+			fftClose(t, fmt.Sprintf("form %d of %d points", i, n), got, want, 20000*fftEps[T]())
+			place := append([]T(nil), src...)
+			f(place, place, tw, make([]T, 2*n), scale)
+			fftClose(t, fmt.Sprintf("form %d of %d points in place", i, n), place, got, 0)
+		}
+	}
+}
+
+// TestFFTPackedIsADFT checks the twins, with their twiddles, by the definition.
+func TestFFTPackedIsADFT(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 1))
+	k := fftGeneric[float64](4)
+	for n, f := range k.Packed {
+		root := func(e int) (re, im float64) {
+			s, c := math.Sincos(-2 * math.Pi * float64(e) / float64(n))
+			return c, s
+		}
+		src, got := fftRandom[float64](rng, 2*n), make([]float64, 2*n)
+		f[0](got, src, FFTPacked(n, k.W, root), make([]float64, 2*n), nil)
+		for j := 0; j < n; j += 37 {
+			re, im := 0.0, 0.0
+			for i := range n {
+				c, s := root(i * j % n)
+				re += src[2*i]*c - src[2*i+1]*s
+				im += src[2*i]*s + src[2*i+1]*c
+			}
+			if d := math.Hypot(got[2*j]-re, got[2*j+1]-im); d > 1e-10 {
+				t.Errorf("%d points, output %d: off by %g", n, j, d)
+			}
+		}
+	}
+}
+
 // TestFFTRealPasses: both against their twins, for every number of points, cut
 // in two or not; and nothing beside is written.
 func TestFFTRealPasses(t *testing.T) {

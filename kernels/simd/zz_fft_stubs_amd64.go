@@ -464,15 +464,45 @@ func fftColumns16F32AVX2(dst *float32, src *float32, t *float32, v int, sk int)
 //go:noescape
 func fftColumns16SwappedF32AVX2(dst *float32, src *float32, t *float32, v int, sk int)
 
-// fftWhole256F32AVX2 transforms 256 points; its twin is fftWholeGo.
+// fftPacked256F32AVX2 transforms 256 points; its twin is fftPackedGo.
 //
 //go:noescape
-func fftWhole256F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+func fftPacked256F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
 
-// fftWhole256SwappedF32AVX2 transforms 256 points; its twin is fftWholeGo.
+// fftPacked256SwappedF32AVX2 transforms 256 points; its twin is fftPackedGo.
 //
 //go:noescape
-func fftWhole256SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+func fftPacked256SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked512F32AVX2 transforms 512 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked512F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked512SwappedF32AVX2 transforms 512 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked512SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked1024F32AVX2 transforms 1024 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1024F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked1024SwappedF32AVX2 transforms 1024 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1024SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked2048F32AVX2 transforms 2048 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked2048F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked2048SwappedF32AVX2 transforms 2048 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked2048SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
 
 // fftTransposeF32AVX2 transposes blocks of 8 x 8; its twin is fftTransposeGo.
 //
@@ -974,15 +1004,35 @@ func fftColumns16F64AVX2(dst *float64, src *float64, t *float64, v int, sk int)
 //go:noescape
 func fftColumns16SwappedF64AVX2(dst *float64, src *float64, t *float64, v int, sk int)
 
-// fftWhole256F64AVX2 transforms 256 points; its twin is fftWholeGo.
+// fftPacked256F64AVX2 transforms 256 points; its twin is fftPackedGo.
 //
 //go:noescape
-func fftWhole256F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+func fftPacked256F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
 
-// fftWhole256SwappedF64AVX2 transforms 256 points; its twin is fftWholeGo.
+// fftPacked256SwappedF64AVX2 transforms 256 points; its twin is fftPackedGo.
 //
 //go:noescape
-func fftWhole256SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+func fftPacked256SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked512F64AVX2 transforms 512 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked512F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked512SwappedF64AVX2 transforms 512 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked512SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked1024F64AVX2 transforms 1024 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1024F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked1024SwappedF64AVX2 transforms 1024 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1024SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
 
 // fftTransposeF64AVX2 transposes blocks of 4 x 4; its twin is fftTransposeGo.
 //

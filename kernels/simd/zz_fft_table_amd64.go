@@ -126,8 +126,12 @@ var fftTableF32AVX2 = fftTable[float32]{
 	asmPack:                    fftPackF32AVX2,
 	asmColumns16:               fftColumns16F32AVX2,
 	asmColumns16Swapped:        fftColumns16SwappedF32AVX2,
-	asmWhole: map[int][2]fftAsmWhole[float32]{
-		256: {fftWhole256F32AVX2, fftWhole256SwappedF32AVX2},
+	asmWhole:                   map[int][2]fftAsmWhole[float32]{},
+	asmPacked: map[int][2]fftAsmWhole[float32]{
+		256:  {fftPacked256F32AVX2, fftPacked256SwappedF32AVX2},
+		512:  {fftPacked512F32AVX2, fftPacked512SwappedF32AVX2},
+		1024: {fftPacked1024F32AVX2, fftPacked1024SwappedF32AVX2},
+		2048: {fftPacked2048F32AVX2, fftPacked2048SwappedF32AVX2},
 	},
 }
 
@@ -253,8 +257,11 @@ var fftTableF64AVX2 = fftTable[float64]{
 	asmPack:                    fftPackF64AVX2,
 	asmColumns16:               fftColumns16F64AVX2,
 	asmColumns16Swapped:        fftColumns16SwappedF64AVX2,
-	asmWhole: map[int][2]fftAsmWhole[float64]{
-		256: {fftWhole256F64AVX2, fftWhole256SwappedF64AVX2},
+	asmWhole:                   map[int][2]fftAsmWhole[float64]{},
+	asmPacked: map[int][2]fftAsmWhole[float64]{
+		256:  {fftPacked256F64AVX2, fftPacked256SwappedF64AVX2},
+		512:  {fftPacked512F64AVX2, fftPacked512SwappedF64AVX2},
+		1024: {fftPacked1024F64AVX2, fftPacked1024SwappedF64AVX2},
 	},
 }
 
@@ -384,6 +391,7 @@ var fftTableF32AVX512 = fftTable[float32]{
 		256: {fftWhole256F32AVX512, fftWhole256SwappedF32AVX512},
 		512: {fftWhole512F32AVX512, fftWhole512SwappedF32AVX512},
 	},
+	asmPacked: map[int][2]fftAsmWhole[float32]{},
 }
 
 var fftTableF64AVX512 = fftTable[float64]{
@@ -512,4 +520,5 @@ var fftTableF64AVX512 = fftTable[float64]{
 		256: {fftWhole256F64AVX512, fftWhole256SwappedF64AVX512},
 		512: {fftWhole512F64AVX512, fftWhole512SwappedF64AVX512},
 	},
+	asmPacked: map[int][2]fftAsmWhole[float64]{},
 }

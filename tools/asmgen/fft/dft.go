@@ -80,13 +80,17 @@ func (t *target) turn(x pair, k, n int) (y pair, factor float64) {
 	case n: // times -i: swap, and leave the sign to the caller's factor
 		return pair{x.im, t.negative(x.re)}, 1
 	}
-	c, s := root(k, n)
-	tan := s / c
-	if 8*k%n == 0 { // odd multiples of an eighth turn
-		tan = math.Copysign(1, tan)
-		c = math.Copysign(math.Sqrt2/2, c)
-	}
+	c, tan := tangent(k, n)
 	return pair{t.addScaled(x.re, tan, x.im), t.addScaled(x.im, -tan, x.re)}, c
+}
+
+// tangent gives the cosine and the tangent of 2πk/n, k no quarter of n.
+func tangent(k, n int) (c, tan float64) {
+	c, s := root(k, n)
+	if 8*k%n == 0 { // odd multiples of an eighth turn
+		return math.Copysign(math.Sqrt2/2, c), math.Copysign(1, s/c)
+	}
+	return c, s / c
 }
 
 // root is exp(2πi·k/n), reduced to an eighth of a turn so that equal

@@ -42,6 +42,10 @@ func Generate(c *build.Context) {
 			t.whole(n2, interleaved)
 			t.whole(n2, swapped)
 		}
+		for _, p := range t.packedWholes() {
+			t.packedWhole(p, interleaved)
+			t.packedWhole(p, swapped)
+		}
 		t.transpose(false, false)
 		t.transpose(true, false)
 		t.transpose(true, true)
@@ -73,6 +77,10 @@ func GoFiles() (map[string][]byte, error) {
 		fmt.Fprintf(&b, "asmWhole: map[int][2]fftAsmWhole[%s]{\n", t.typeName())
 		for _, n2 := range t.wholes() {
 			fmt.Fprintf(&b, "%d: {%s, %s},\n", fusedRadix*n2, t.wholeName(n2, interleaved), t.wholeName(n2, swapped))
+		}
+		fmt.Fprintf(&b, "},\nasmPacked: map[int][2]fftAsmWhole[%s]{\n", t.typeName())
+		for _, p := range t.packedWholes() {
+			fmt.Fprintf(&b, "%d: {%s, %s},\n", fusedRadix*p.n2, t.packedName(p.n2, interleaved), t.packedName(p.n2, swapped))
 		}
 		fmt.Fprintf(&b, "},\n")
 		fmt.Fprintf(&b, "}\n")

@@ -104,6 +104,61 @@ func TestProgramsAreDFTs(t *testing.T) {
 	}
 }
 
+// ofPacked evaluates a packed value of one number.
+func (e *evaluator) ofPacked(v *value) complex128 {
+	if v.kind == load {
+		return complex(e.inputs[v], e.done[v])
+	}
+	a, b := e.ofPacked(v.a), complex(0, 0)
+	if v.mem == nil {
+		b = e.ofPacked(v.b)
+	} else {
+		var x, y uint64
+		if n, _ := fmt.Sscanf(strings.TrimSuffix(v.mem.Symbol.Name, "<>"), "fftC64_%x_%x", &x, &y); n < 2 {
+			y = x
+		}
+		b = complex(math.Float64frombits(x), math.Float64frombits(y))
+	}
+	times := complex(real(a)*real(b), imag(a)*imag(b))
+	switch v.name {
+	case "VADD":
+		return a + b
+	case "VSUB":
+		return a - b
+	case "VSHUFPD":
+		return complex(imag(a), real(a))
+	case "VFMADD":
+		return e.ofPacked(v.c) + times
+	case "VFNMADD":
+		return e.ofPacked(v.c) - times
+	}
+	e.t.Fatalf("cannot evaluate %s", v.name)
+	return 0
+}
+
+// TestPackedProgramsAreDFTs is the same of packed arithmetic.
+func TestPackedProgramsAreDFTs(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 1))
+	for _, r := range []int{4, 8, 16} {
+		tg := &target{Context: build.NewContext(), size: 8, consts: map[string]operand.Mem{}, prog: &program{}}
+		e := &evaluator{t: t, inputs: map[*value]float64{}, done: map[*value]float64{}}
+		x, in := make([]*value, r), make([]complex128, r)
+		for k := range x {
+			x[k], in[k] = tg.load(operand.Mem{}), complex(rng.NormFloat64(), rng.NormFloat64())
+			e.inputs[x[k]], e.done[x[k]] = real(in[k]), imag(in[k])
+		}
+		for j, y := range tg.packedDFT(x) {
+			want := 0i
+			for k := range r {
+				want += in[k] * cmplx.Rect(1, -2*math.Pi*float64(j*k%r)/float64(r))
+			}
+			if got := e.ofPacked(y); cmplx.Abs(got-want) > 1e-13 {
+				t.Errorf("radix %d: output %d is %v, want %v", r, j, got, want)
+			}
+		}
+	}
+}
+
 // TestOperationCounts: the codelets cost what the literature's do, or less.
 func TestOperationCounts(t *testing.T) {
 	for r, limit := range map[int]int{2: 4, 3: 14, 4: 16, 5: 36, 8: 52, 16: 148} {

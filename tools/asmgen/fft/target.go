@@ -130,18 +130,34 @@ func (t *target) ins(name string, exact bool, suffix string, ops ...operand.Op) 
 
 // constant is the place of a vector of copies of x > 0.
 func (t *target) constant(x float64) operand.Mem {
-	var c operand.Constant = operand.F64(x)
-	bits := math.Float64bits(x)
+	_, bits := t.datum(x)
+	return t.vectorOf(fmt.Sprintf("fftC%d_%x", 8*t.size, bits), x)
+}
+
+// constants is the place of a vector of copies of a and b in turn.
+func (t *target) constants(a, b float64) operand.Mem {
+	_, x := t.datum(a)
+	_, y := t.datum(b)
+	return t.vectorOf(fmt.Sprintf("fftC%d_%x_%x", 8*t.size, x, y), a, b)
+}
+
+// datum is x as it lies in memory.
+func (t *target) datum(x float64) (operand.Constant, uint64) {
 	if t.size == 4 {
-		c, bits = operand.F32(x), uint64(math.Float32bits(float32(x)))
+		return operand.F32(x), uint64(math.Float32bits(float32(x)))
 	}
-	key := fmt.Sprintf("fftC%d_%x", 8*t.size, bits)
+	return operand.F64(x), math.Float64bits(x)
+}
+
+// vectorOf is the place of a vector of numbers in turn, made once for its key.
+func (t *target) vectorOf(key string, x ...float64) operand.Mem {
 	if m, ok := t.consts[key]; ok {
 		return m
 	}
 	m := t.StaticGlobal(key)
 	t.DataAttributes(attr.RODATA | attr.NOPTR)
 	for i := range 32 / t.size {
+		c, _ := t.datum(x[i%len(x)])
 		t.AddDatum(i*t.size, c)
 	}
 	t.consts[key] = m
