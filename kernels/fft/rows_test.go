@@ -67,3 +67,46 @@ func testRowGroups[T simd.Float](t *testing.T) {
 		}
 	}
 }
+
+// TestLinesPastCaches: lines of a batch that is stored past the caches have the
+// bits that they have alone, wherever the result begins.
+func TestLinesPastCaches(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		for _, n := range []int{256, 1000, 2048, 4096} {
+			testLinesPastCaches[float32](t, n)
+			testLinesPastCaches[float64](t, n)
+		}
+	})
+}
+
+func testLinesPastCaches[T simd.Float](t *testing.T, n int) {
+	rows := streamBytes/(2*n*realSize[T]()) + 2
+	plan, err := NewPlan[T](nil, []int{rows, n}, []int{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, room, scratch := normals[T](newRand(3), 2*rows*n), make([]T, 2*rows*n+2), make([]T, plan.Scratch())
+	k := simd.FFT[T]()
+	l, own, want := mustPlan(k, n), make([]T, mustPlan(k, n).scratchLen()), make([]T, 2*n)
+	for _, at := range []int{0, 2} {
+		for name, dir := range map[string]*direction[T]{"forward": forward[T](), "inverse": inverse(1 / T(n))} {
+			got := room[at:][:len(src)]
+			if name == "forward" {
+				err = plan.Forward(nil, got, src, scratch)
+			} else {
+				err = plan.Inverse(nil, got, src, 1/T(n), scratch)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range rows {
+				if err := l.run(nil, k, want, src[2*n*i:], dir, own); err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(got[2*n*i:2*n*(i+1)], want) {
+					t.Fatalf("%T: line %d of %d of %d points, %s, from %d on, differs from what it is alone", want, i, rows, n, name, at)
+				}
+			}
+		}
+	}
+}
