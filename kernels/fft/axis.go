@@ -64,7 +64,7 @@ func (m machine) needOf(g geometry, by way) need {
 	case byColumns:
 		return need{task: m.columnNeed(g)}
 	case byGathered:
-		return need{task: 2*g.n*gatherLines(g.n, m.size) + m.scratch(g.n)}
+		return need{task: 2*g.n*gatherLines(g.n, m.size, gatherMost) + m.scratch(g.n)}
 	}
 	return need{task: 8 * m.w * g.n}
 }
@@ -239,11 +239,14 @@ func (a *axis[T]) lineStart(i int) int {
 	return 2 * (i/a.inner*a.n*a.inner + i%a.inner)
 }
 
+// gatherMost is how many lines of complex numbers are gathered at the most.
+const gatherMost = 8
+
 // gatherLines is how many neighbouring lines of n elements are copied together,
 // of reals of that many bytes: a cache line or two of each row, less if that
 // takes megabytes.
-func gatherLines(n, size int) int {
-	const most, reals = 8, 1 << 20
+func gatherLines(n, size, most int) int {
+	const reals = 1 << 20
 	return max(min(most, reals/(2*n)), 32/size)
 }
 
@@ -253,7 +256,7 @@ func (a *axis[T]) gathered(c *crew[T]) error {
 	if err != nil {
 		return err
 	}
-	lines := gatherLines(a.n, realSize[T]())
+	lines := gatherLines(a.n, realSize[T](), gatherMost)
 	blocks, size := (a.inner+lines-1)/lines, 2*a.n*lines
 	return c.tasks(a.outer*blocks, 1, size+l.scratchLen(), func(lo, hi int, scratch []T) {
 		buf, rest := scratch[:size], scratch[size:]
@@ -265,24 +268,12 @@ func (a *axis[T]) gathered(c *crew[T]) error {
 }
 
 func (a *axis[T]) gatheredBlock(l *line[T], buf, rest []T, base, count int) {
-	for i := range a.n {
-		from := a.src[2*(base+i*a.inner):]
-		for c := range count {
-			o := 2 * (c*a.n + i)
-			buf[o], buf[o+1] = from[2*c], from[2*c+1]
-		}
-	}
+	simd.TransposeReals(buf, a.n, a.src[2*base:], a.inner, 2, count, a.n)
 	for c := range count {
 		line := buf[2*c*a.n:][:2*a.n]
 		_ = l.run(nil, a.k, line, line, a.dir, rest) // no worker, no error
 	}
-	for i := range a.n {
-		to := a.dst[2*(base+i*a.inner):]
-		for c := range count {
-			o := 2 * (c*a.n + i)
-			to[2*c], to[2*c+1] = buf[o], buf[o+1]
-		}
-	}
+	simd.TransposeReals(a.dst[2*base:], a.inner, buf, a.n, 2, a.n, count)
 }
 
 // planeBytes is the size of the trailing part of an array that is taken

@@ -110,7 +110,7 @@ func (g realGeometry) oneByOne() bool {
 }
 
 // together is how many neighbouring strided lines a task gathers.
-func (g realGeometry) together(realSize int) int { return gatherLines(g.size(), realSize) }
+func (g realGeometry) together(realSize int) int { return gatherLines(g.size(), realSize, max(gatherMost, 64/(g.unitIn*realSize))) }
 
 // need is the scratch of all lines.
 func (g realGeometry) need(realSize int) need {
@@ -157,23 +157,9 @@ func (a *realAxis[T]) run(c *crew[T]) error {
 
 // block does count neighbouring strided lines.
 func (a *realAxis[T]) block(in, out, scratch []T, o, first, count int) {
-	for i := range a.nIn {
-		from := a.src[((o*a.nIn+i)*a.inner+first)*a.unitIn:]
-		for c := range count {
-			for u := range a.unitIn {
-				in[(c*a.nIn+i)*a.unitIn+u] = from[c*a.unitIn+u]
-			}
-		}
-	}
+	simd.TransposeReals(in, a.nIn, a.src[(o*a.nIn*a.inner+first)*a.unitIn:], a.inner, a.unitIn, count, a.nIn)
 	for c := range count {
 		_ = a.fn(nil, out[c*a.nOut*a.unitOut:], in[c*a.nIn*a.unitIn:], scratch) // no crew, no error
 	}
-	for i := range a.nOut {
-		to := a.dst[((o*a.nOut+i)*a.inner+first)*a.unitOut:]
-		for c := range count {
-			for u := range a.unitOut {
-				to[c*a.unitOut+u] = out[(c*a.nOut+i)*a.unitOut+u]
-			}
-		}
-	}
+	simd.TransposeReals(a.dst[(o*a.nOut*a.inner+first)*a.unitOut:], a.inner, out, a.nOut, a.unitOut, a.nOut, count)
 }

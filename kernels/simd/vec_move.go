@@ -92,6 +92,26 @@ func transposeEdges[T any](dst []T, ldd int, src []T, lds, m, n, side int) {
 	transposeRange(dst, ldd, src, lds, 0, m, nt, n)
 }
 
+// TransposeReals is [Transpose32] or [Transpose64], or a loop, for elements of
+// unit floating-point numbers, 1 or 2; ldd and lds count elements.
+func TransposeReals[T Float](dst []T, ldd int, src []T, lds, unit, m, n int) {
+	switch unit * sizeOf[T]() {
+	case 4:
+		Transpose32(wordsOf[uint32](dst), ldd, wordsOf[uint32](src), lds, m, n)
+		return
+	case 8:
+		Transpose64(wordsOf[uint64](dst), ldd, wordsOf[uint64](src), lds, m, n)
+		return
+	}
+	transposeNeeds(len(dst)/unit, ldd, len(src)/unit, lds, m, n)
+	for i := range m {
+		row := dst[unit*i*ldd:][:unit*n]
+		for j := range n {
+			copy(row[unit*j:unit*(j+1)], src[unit*(j*lds+i):])
+		}
+	}
+}
+
 // transposeRange is the plain loop over i0 <= i < i1, j0 <= j < j1.
 func transposeRange[T any](dst []T, ldd int, src []T, lds, i0, i1, j0, j1 int) {
 	for i := i0; i < i1; i++ {

@@ -206,3 +206,33 @@ func testReverse[T comparable](t *testing.T, value func(i int) T) {
 		}
 	}
 }
+
+// TestTransposeReals: elements of one and of two numbers, whatever their size, and
+// nothing beside them.
+func TestTransposeReals(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		for _, unit := range []int{1, 2} {
+			for _, shape := range [][2]int{{0, 3}, {1, 1}, {8, 37}, {37, 8}, {33, 18}} {
+				testTransposeReals[float32](t, unit, shape[0], shape[1])
+				testTransposeReals[float64](t, unit, shape[0], shape[1])
+			}
+		}
+	})
+}
+
+func testTransposeReals[T Float](t *testing.T, unit, m, n int) {
+	ldd, lds := n+3, m+5
+	src, dst, want := make([]T, unit*lds*n), make([]T, unit*ldd*m), make([]T, unit*ldd*m)
+	for i := range src {
+		src[i] = T(i + 1)
+	}
+	for i := range m {
+		for j := range n {
+			copy(want[unit*(i*ldd+j):], src[unit*(j*lds+i):][:unit])
+		}
+	}
+	TransposeReals(dst, ldd, src, lds, unit, m, n)
+	if !slices.Equal(dst, want) {
+		t.Errorf("%T: %d x %d of %d numbers", dst, m, n, unit)
+	}
+}
