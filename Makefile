@@ -44,7 +44,7 @@ noasm:
 ## arm64: the same tree for another machine, run by qemu-user; what takes longest begins first
 arm64:
 	GOARCH=arm64 CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/vgpu
-	GOARCH=arm64 CGO_ENABLED=0 $(GO) test -count=1 -short -exec qemu-aarch64-static ./kernels/gemm ./kernels/reduce ./kernels/order ./kernels/vec \
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) test -count=1 -short -timeout 20m -exec qemu-aarch64-static ./kernels/gemm ./kernels/reduce ./kernels/order ./kernels/vec \
 		./kernels/simd ./kernels/ndarray ./kernels/stream ./kernels/expr ./kernels/pool \
 		./kernels/command ./kernels/pack ./kernels/scratch ./kernels/catalog
 
