@@ -110,7 +110,9 @@ func (g realGeometry) oneByOne() bool {
 }
 
 // together is how many neighbouring strided lines a task gathers.
-func (g realGeometry) together(realSize int) int { return gatherLines(g.size(), realSize, max(gatherMost, 64/(g.unitIn*realSize))) }
+func (g realGeometry) together(realSize int) int {
+	return gatherLines(g.size(), realSize, max(gatherMost, 64/(g.unitIn*realSize)))
+}
 
 // need is the scratch of all lines.
 func (g realGeometry) need(realSize int) need {
