@@ -164,8 +164,8 @@ func (t *twoStep[T]) run(c *crew[T], dst, src []T, dir *direction[T], s, tiles [
 	})
 }
 
-// runWhole is a line in one routine. Its stores are of half lines of the cache,
-// which do not go past the caches well: the result does so from a tile.
+// runWhole is a line in one routine. A result that is to go past the caches does so from a
+// tile: the routine stores here and there, on AVX2 half a line of the cache at a time.
 func (t *twoStep[T]) runWhole(dst, src []T, dir *direction[T], s, tile []T) {
 	f, n := t.whole[0], 2*t.n1*t.n2
 	if dir.in == simd.Swapped {

@@ -117,21 +117,26 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
+type plan = func(mem int64) (*kernels.Streamed, error)
+
+// needs is a plan that so much memory is enough for.
+func needs(least int64, s *kernels.Streamed) plan {
+	return func(mem int64) (*kernels.Streamed, error) {
+		if mem < least {
+			return nil, &stream.NoMemError{Least: least, Have: mem}
+		}
+		return s, nil
+	}
+}
+
+var other = errors.New("another")
+
+func fails(int64) (*kernels.Streamed, error) { return nil, other }
+func never(int64) (*kernels.Streamed, error) { return nil, nil }
+
 // The first plan that does is taken; if none does, the least need of all is told.
 func TestFirstOf(t *testing.T) {
-	type plan = func(mem int64) (*kernels.Streamed, error)
 	small, large := &kernels.Streamed{Mem: 1}, &kernels.Streamed{Mem: 2}
-	needs := func(least int64, s *kernels.Streamed) plan {
-		return func(mem int64) (*kernels.Streamed, error) {
-			if mem < least {
-				return nil, &stream.NoMemError{Least: least, Have: mem}
-			}
-			return s, nil
-		}
-	}
-	other := errors.New("another")
-	fails := func(int64) (*kernels.Streamed, error) { return nil, other }
-	never := func(int64) (*kernels.Streamed, error) { return nil, nil }
 	for _, c := range []struct {
 		mem   int64
 		plans []plan
@@ -160,19 +165,7 @@ func TestFirstOf(t *testing.T) {
 
 // The cheapest plan is taken, runs counted in, of those that there is memory for.
 func TestCheapestOf(t *testing.T) {
-	type plan = func(mem int64) (*kernels.Streamed, error)
 	far, near, alike := &kernels.Streamed{Moved: 2, Apart: 5}, &kernels.Streamed{Moved: 6}, &kernels.Streamed{Moved: 5, Apart: 1}
-	needs := func(least int64, s *kernels.Streamed) plan {
-		return func(mem int64) (*kernels.Streamed, error) {
-			if mem < least {
-				return nil, &stream.NoMemError{Least: least, Have: mem}
-			}
-			return s, nil
-		}
-	}
-	other := errors.New("another")
-	fails := func(int64) (*kernels.Streamed, error) { return nil, other }
-	never := func(int64) (*kernels.Streamed, error) { return nil, nil }
 	for i, c := range []struct {
 		mem   int64
 		plans []plan

@@ -328,7 +328,7 @@ func TestISAs(t *testing.T) {
 		if err := simd.Force(isa); err != nil {
 			t.Fatal(err)
 		}
-		for _, line := range []string{"sum x y", "sum d y axis=0", "sum i y axis=1", "prod i y", "var x y axis=0", "std d y axis=1", "max x y", "min i y axis=0", "argmax d y axis=1", "norm x y", "softmax x y", "softmax d y axis=0", "cumsum x y"} {
+		for _, line := range []string{"sum x y", "sum d y axis=0", "sum x y axis=0", "mean x y axis=0", "sum i y axis=1", "prod i y", "var x y axis=0", "std d y axis=1", "max x y", "min i y axis=0", "argmax d y axis=1", "norm x y", "softmax x y", "softmax d y axis=0", "cumsum x y"} {
 			got := output[float64](t, line, in)
 			if isa == simd.Generic {
 				want[line] = got

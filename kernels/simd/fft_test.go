@@ -170,21 +170,27 @@ func TestFFTWholeAgainstTwin(t *testing.T) {
 func testFFTWhole[T Float](t *testing.T, k, twin *FFTKernels[T]) {
 	rng := rand.New(rand.NewPCG(8, 1))
 	for n, routines := range k.Whole {
-		src, tw, scale := fftRandom[T](rng, 2*n), fftRandom[T](rng, 2*n), []T{0.375}
+		src, tw := fftRandom[T](rng, 2*n), fftRandom[T](rng, 2*n)
 		for b := range n / 16 / k.W { // output 0 has no twiddle
 			for l := range k.W {
 				tw[b*32*k.W+l], tw[b*32*k.W+k.W+l] = 1, 0
 			}
 		}
-		for i, f := range routines {
-			got, want := nans[T](2*n+7), nans[T](2*n+7)
-			f(got, src, tw, make([]T, 2*n), scale)
-			twin.Whole[n][i](want, src, tw, make([]T, 2*n), scale)
-			fftClose(t, fmt.Sprintf("form %d of %d points", i, n), got, want, 4000*fftEps[T]())
-			place := append([]T(nil), src...)
-			f(place, place, tw, make([]T, 2*n), scale)
-			fftClose(t, fmt.Sprintf("form %d of %d points in place", i, n), place, got, 0)
-		}
+		fftWholeLike(t, n, routines, twin.Whole[n], src, tw, 4000*fftEps[T]())
+	}
+}
+
+// fftWholeLike compares routines for n points with their twins, and with themselves in place.
+func fftWholeLike[T Float](t *testing.T, n int, routines, twins [2]FFTWhole[T], src, tw []T, bound float64) {
+	scale := []T{0.375}
+	for i, f := range routines {
+		got, want := nans[T](2*n+7), nans[T](2*n+7)
+		f(got, src, tw, make([]T, 2*n), scale)
+		twins[i](want, src, tw, make([]T, 2*n), scale)
+		fftClose(t, fmt.Sprintf("form %d of %d points", i, n), got, want, bound)
+		place := append([]T(nil), src...)
+		f(place, place, tw, make([]T, 2*n), scale)
+		fftClose(t, fmt.Sprintf("form %d of %d points in place", i, n), place, got, 0)
 	}
 }
 
@@ -197,20 +203,12 @@ func TestFFTPackedAgainstTwin(t *testing.T) {
 func testFFTPacked[T Float](t *testing.T, k, twin *FFTKernels[T]) {
 	rng := rand.New(rand.NewPCG(10, 1))
 	for n, routines := range k.Packed {
-		src, scale, by := fftRandom[T](rng, 2*n), []T{0.375}, fftRandom[T](rng, 2*n)
+		src, by := fftRandom[T](rng, 2*n), fftRandom[T](rng, 2*n)
 		tw := FFTPacked(n, k.W, func(e int) (re, im T) { return by[2*e], by[2*e+1] })
 		if len(tw) != fftPackedLen(n, k.W) {
 			t.Errorf("%d points have %d twiddles, not %d", n, len(tw), fftPackedLen(n, k.W))
 		}
-		for i, f := range routines {
-			got, want := nans[T](2*n+7), nans[T](2*n+7)
-			f(got, src, tw, make([]T, 2*n), scale)
-			twin.Packed[n][i](want, src, tw, make([]T, 2*n), scale)
-			fftClose(t, fmt.Sprintf("form %d of %d points", i, n), got, want, 20000*fftEps[T]())
-			place := append([]T(nil), src...)
-			f(place, place, tw, make([]T, 2*n), scale)
-			fftClose(t, fmt.Sprintf("form %d of %d points in place", i, n), place, got, 0)
-		}
+		fftWholeLike(t, n, routines, twin.Packed[n], src, tw, 20000*fftEps[T]())
 	}
 }
 

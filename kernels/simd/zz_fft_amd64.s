@@ -21657,8 +21657,8 @@ TEXT ·fftPacked256F32AVX2(SB), $288-40
 	MOVQ src+8(FP), SI
 	MOVQ dst+0(FP), DI
 	MOVQ t+16(FP), CX
-	MOVQ s+24(FP), R9
 	MOVQ scale+32(FP), R8
+	MOVQ s+24(FP), R9
 	MOVQ $0x00000004, DX
 
 columns:
@@ -22257,8 +22257,8 @@ TEXT ·fftPacked256SwappedF32AVX2(SB), $288-40
 	MOVQ src+8(FP), SI
 	MOVQ dst+0(FP), DI
 	MOVQ t+16(FP), CX
-	MOVQ s+24(FP), R9
 	MOVQ scale+32(FP), R8
+	MOVQ s+24(FP), R9
 	MOVQ $0x00000004, DX
 
 columns:
@@ -22909,8 +22909,8 @@ TEXT ·fftPacked512F32AVX2(SB), $352-40
 	MOVQ src+8(FP), SI
 	MOVQ dst+0(FP), DI
 	MOVQ t+16(FP), CX
-	MOVQ s+24(FP), R9
 	MOVQ scale+32(FP), R8
+	MOVQ s+24(FP), R9
 	MOVQ $0x00000008, DX
 
 columns:
@@ -23362,8 +23362,8 @@ TEXT ·fftPacked512SwappedF32AVX2(SB), $352-40
 	MOVQ src+8(FP), SI
 	MOVQ dst+0(FP), DI
 	MOVQ t+16(FP), CX
-	MOVQ s+24(FP), R9
 	MOVQ scale+32(FP), R8
+	MOVQ s+24(FP), R9
 	MOVQ $0x00000008, DX
 
 columns:
@@ -23855,8 +23855,8 @@ TEXT ·fftPacked1024F32AVX2(SB), $352-40
 	MOVQ src+8(FP), SI
 	MOVQ dst+0(FP), DI
 	MOVQ t+16(FP), CX
-	MOVQ s+24(FP), R9
 	MOVQ scale+32(FP), R8
+	MOVQ s+24(FP), R9
 	MOVQ $0x00000010, DX
 
 columns:
@@ -24374,8 +24374,8 @@ TEXT ·fftPacked1024SwappedF32AVX2(SB), $352-40
 	MOVQ src+8(FP), SI
 	MOVQ dst+0(FP), DI
 	MOVQ t+16(FP), CX
-	MOVQ s+24(FP), R9
 	MOVQ scale+32(FP), R8
+	MOVQ s+24(FP), R9
 	MOVQ $0x00000010, DX
 
 columns:
@@ -24957,8 +24957,8 @@ TEXT ·fftPacked2048F32AVX2(SB), $384-40
 	MOVQ src+8(FP), SI
 	MOVQ dst+0(FP), DI
 	MOVQ t+16(FP), CX
-	MOVQ s+24(FP), R9
 	MOVQ scale+32(FP), R8
+	MOVQ s+24(FP), R9
 	MOVQ $0x00000020, DX
 
 columns:
@@ -25704,8 +25704,8 @@ TEXT ·fftPacked2048SwappedF32AVX2(SB), $384-40
 	MOVQ src+8(FP), SI
 	MOVQ dst+0(FP), DI
 	MOVQ t+16(FP), CX
-	MOVQ s+24(FP), R9
 	MOVQ scale+32(FP), R8
+	MOVQ s+24(FP), R9
 	MOVQ $0x00000020, DX
 
 columns:
@@ -48885,8 +48885,8 @@ TEXT ·fftPacked256F64AVX2(SB), $288-40
 	MOVQ src+8(FP), SI
 	MOVQ dst+0(FP), DI
 	MOVQ t+16(FP), CX
-	MOVQ s+24(FP), R9
 	MOVQ scale+32(FP), R8
+	MOVQ s+24(FP), R9
 	MOVQ $0x00000008, DX
 
 columns:
@@ -49439,8 +49439,8 @@ TEXT ·fftPacked256SwappedF64AVX2(SB), $288-40
 	MOVQ src+8(FP), SI
 	MOVQ dst+0(FP), DI
 	MOVQ t+16(FP), CX
-	MOVQ s+24(FP), R9
 	MOVQ scale+32(FP), R8
+	MOVQ s+24(FP), R9
 	MOVQ $0x00000008, DX
 
 columns:
@@ -50069,8 +50069,8 @@ TEXT ·fftPacked512F64AVX2(SB), $352-40
 	MOVQ src+8(FP), SI
 	MOVQ dst+0(FP), DI
 	MOVQ t+16(FP), CX
-	MOVQ s+24(FP), R9
 	MOVQ scale+32(FP), R8
+	MOVQ s+24(FP), R9
 	MOVQ $0x00000010, DX
 
 columns:
@@ -50500,8 +50500,8 @@ TEXT ·fftPacked512SwappedF64AVX2(SB), $352-40
 	MOVQ src+8(FP), SI
 	MOVQ dst+0(FP), DI
 	MOVQ t+16(FP), CX
-	MOVQ s+24(FP), R9
 	MOVQ scale+32(FP), R8
+	MOVQ s+24(FP), R9
 	MOVQ $0x00000010, DX
 
 columns:
@@ -50971,8 +50971,8 @@ TEXT ·fftPacked1024F64AVX2(SB), $352-40
 	MOVQ src+8(FP), SI
 	MOVQ dst+0(FP), DI
 	MOVQ t+16(FP), CX
-	MOVQ s+24(FP), R9
 	MOVQ scale+32(FP), R8
+	MOVQ s+24(FP), R9
 	MOVQ $0x00000020, DX
 
 columns:
@@ -51468,8 +51468,8 @@ TEXT ·fftPacked1024SwappedF64AVX2(SB), $352-40
 	MOVQ src+8(FP), SI
 	MOVQ dst+0(FP), DI
 	MOVQ t+16(FP), CX
-	MOVQ s+24(FP), R9
 	MOVQ scale+32(FP), R8
+	MOVQ s+24(FP), R9
 	MOVQ $0x00000020, DX
 
 columns:

@@ -40,17 +40,8 @@ const block = 2
 // place in s, the other from there to dst.
 func (t *target) packedWhole(p packedPlan, in layout) {
 	n2, first, last := p.n2, p.first, p.last
-	name := t.packedName(n2, in)
-	t.Function(name)
-	t.Doc(fmt.Sprintf("%s transforms %d points; its twin is fftPackedGo.", name, fusedRadix*n2))
-	t.Pragma("noescape")
-	t.SignatureExpr(fmt.Sprintf("func(dst, src, t, s, scale *%s)", t.typeName()))
-	t.alignFrame(0)
-	t.MOVQ(t.arg("src"), reg.RSI)
-	t.MOVQ(t.arg("dst"), reg.RDI)
-	t.MOVQ(t.arg("t"), twiddle)
+	t.wholeBegin(t.packedName(n2, in), "fftPackedGo", n2)
 	t.MOVQ(t.arg("s"), reg.R9)
-	t.MOVQ(t.arg("scale"), reg.R8)
 	n, w, row := t.bytes(), t.lanes()/2, 2*fusedRadix*t.size
 	t.loop("columns", n2/w, func() { t.packedColumns(in, n2) },
 		advance{reg.RSI, n}, advance{reg.R9, w * row}, advance{twiddle, (fusedRadix - 1) * 2 * n})

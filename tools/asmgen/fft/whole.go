@@ -21,14 +21,10 @@ func (t *target) wholeName(n2 int, in layout) string {
 	return fmt.Sprintf("fftWhole%d%s%s", fusedRadix*n2, map[layout]string{swapped: "Swapped"}[in], t.suffix())
 }
 
-// whole makes a two-step transform of 16·n2 points in one routine, for which
-// the calls between the sweeps would cost a fifth of the time. Where n2 and the
-// lanes are 16, nothing leaves the registers but what they cannot hold; else the
-// first sweep goes to s.
-func (t *target) whole(n2 int, in layout) {
-	name := t.wholeName(n2, in)
+// wholeBegin begins a routine of 16·n2 points.
+func (t *target) wholeBegin(name, twin string, n2 int) {
 	t.Function(name)
-	t.Doc(fmt.Sprintf("%s transforms %d points; its twin is fftWholeGo.", name, fusedRadix*n2))
+	t.Doc(fmt.Sprintf("%s transforms %d points; its twin is %s.", name, fusedRadix*n2, twin))
 	t.Pragma("noescape")
 	t.SignatureExpr(fmt.Sprintf("func(dst, src, t, s, scale *%s)", t.typeName()))
 	t.alignFrame(0)
@@ -36,6 +32,14 @@ func (t *target) whole(n2 int, in layout) {
 	t.MOVQ(t.arg("dst"), reg.RDI)
 	t.MOVQ(t.arg("t"), twiddle)
 	t.MOVQ(t.arg("scale"), reg.R8)
+}
+
+// whole makes a two-step transform of 16·n2 points in one routine, for which
+// the calls between the sweeps would cost a fifth of the time. Where n2 and the
+// lanes are 16, nothing leaves the registers but what they cannot hold; else the
+// first sweep goes to s.
+func (t *target) whole(n2 int, in layout) {
+	t.wholeBegin(t.wholeName(n2, in), "fftWholeGo", n2)
 	t.loadOne()
 	out := layout(interleaved)
 	if in == swapped {
