@@ -95,10 +95,10 @@ func TestTempFails(t *testing.T) {
 	}
 }
 
-// Refusals of phases are one, of the greatest need; other errors come first.
+// Refusals of phases are one, of the greatest need; errOther errors come first.
 func TestRefusal(t *testing.T) {
 	lack := func(n int64) error { return &stream.NoMemError{Least: n, Have: 5} }
-	other := errors.New("another")
+	errOther := errors.New("another")
 	if err := pack.Refusal(9, nil, nil); err != nil {
 		t.Error(err)
 	}
@@ -106,13 +106,13 @@ func TestRefusal(t *testing.T) {
 	if err := pack.Refusal(9, lack(10), nil, lack(30), lack(20)); !errors.As(err, &short) || short.Least != 30 || short.Have != 9 {
 		t.Error(err)
 	}
-	if err := pack.Refusal(9, lack(10), other); err != other {
+	if err := pack.Refusal(9, lack(10), errOther); err != errOther {
 		t.Error(err)
 	}
 	if err := pack.Beside(lack(10), 100); !errors.As(err, &short) || short.Least != 110 || short.Have != 105 {
 		t.Error(err)
 	}
-	if err := pack.Beside(other, 1); err != other || pack.Beside(nil, 1) != nil {
+	if err := pack.Beside(errOther, 1); err != errOther || pack.Beside(nil, 1) != nil {
 		t.Error(err)
 	}
 }
@@ -129,9 +129,9 @@ func needs(least int64, s *kernels.Streamed) plan {
 	}
 }
 
-var other = errors.New("another")
+var errOther = errors.New("another")
 
-func fails(int64) (*kernels.Streamed, error) { return nil, other }
+func fails(int64) (*kernels.Streamed, error) { return nil, errOther }
 func never(int64) (*kernels.Streamed, error) { return nil, nil }
 
 // The first plan that does is taken; if none does, the least need of all is told.
@@ -150,7 +150,7 @@ func TestFirstOf(t *testing.T) {
 		{7, []plan{never, needs(8, large)}, nil, nil, 8},
 		{2, []plan{needs(8, large), needs(3, small)}, nil, nil, 3},
 		{2, []plan{needs(3, small), needs(8, large)}, nil, nil, 3},
-		{2, []plan{needs(8, large), fails, needs(1, small)}, nil, other, 0},
+		{2, []plan{needs(8, large), fails, needs(1, small)}, nil, errOther, 0},
 	} {
 		s, err := pack.FirstOf(c.mem, c.plans...)
 		var short *stream.NoMemError
@@ -177,7 +177,7 @@ func TestCheapestOf(t *testing.T) {
 		{9, []plan{needs(1, alike), needs(1, near)}, alike, nil, 0},
 		{4, []plan{needs(1, far), needs(5, near)}, far, nil, 0},
 		{2, []plan{never, needs(8, far), needs(3, near)}, nil, nil, 3},
-		{9, []plan{needs(1, far), fails}, nil, other, 0},
+		{9, []plan{needs(1, far), fails}, nil, errOther, 0},
 	} {
 		s, err := pack.CheapestOf(c.mem, c.plans...)
 		var short *stream.NoMemError
