@@ -95,10 +95,9 @@ func TestTempFails(t *testing.T) {
 	}
 }
 
-// Refusals of phases are one, of the greatest need; errOther errors come first.
+// Refusals of phases are one, of the greatest need; other errors come first.
 func TestRefusal(t *testing.T) {
 	lack := func(n int64) error { return &stream.NoMemError{Least: n, Have: 5} }
-	errOther := errors.New("another")
 	if err := pack.Refusal(9, nil, nil); err != nil {
 		t.Error(err)
 	}
