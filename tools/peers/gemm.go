@@ -18,6 +18,7 @@ import (
 
 	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
+	"vgpu/tools/peers/internal/race"
 )
 
 //go:embed harness/gemm.cc
@@ -167,9 +168,9 @@ func measureGemm(ctx context.Context, o *gemmOptions, points []point) (rows []ro
 		return nil, err
 	}
 	defer p.Close()
-	m := &meet{harness: harness, pool: p, peers: map[string]*process{}, policy: policy{60 * time.Millisecond, 3, 25, o.budget}}
+	m := &meet{harness: harness, pool: p, peers: map[string]*process{}, policy: race.Policy{Sample: 60 * time.Millisecond, MinRounds: 3, MaxRounds: 25, Total: o.budget}}
 	if o.quick {
-		m.policy = policy{20 * time.Millisecond, 3, 7, o.budget / 3}
+		m.policy = race.Policy{Sample: 20 * time.Millisecond, MinRounds: 3, MaxRounds: 7, Total: o.budget / 3}
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
 	for i, pt := range points {
@@ -211,7 +212,7 @@ type meet struct {
 	harness string
 	pool    *pool.Pool
 	peers   map[string]*process
-	policy  policy
+	policy  race.Policy
 }
 
 func (m *meet) peer(ctx context.Context, lib string, threads int) (*process, error) {
@@ -254,7 +255,7 @@ func (m *meet) measure(ctx context.Context, pt point) (r row, err error) {
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", pt, err)
 	}
-	return judge(pt, names, times[:len(list)], top.ops/median(times[len(list)])/1e9, top.best/1e9), nil
+	return judge(pt, names, times[:len(list)], top.ops/race.Median(times[len(list)])/1e9, top.best/1e9), nil
 }
 
 // peakType is the multiply-add that a type's products are made of.
@@ -274,13 +275,13 @@ func peakType(dtype string) simd.GemmType {
 // rate in samples of the same run, best its best.
 func judge(pt point, names []string, times [][]float64, peak, best float64) row {
 	r := row{Point: pt.String(), Peers: map[string]float64{}, Peak: peak, Best: best, AimPeak: pt.share, AimPeer: pt.ratio}
-	r.Gflops = pt.flops() / median(times[0]) / 1e9
+	r.Gflops = pt.flops() / race.Median(times[0]) / 1e9
 	rival := 0
 	for i := 1; i < len(times); i++ {
 		if len(times[i]) == 0 {
 			continue
 		}
-		r.Peers[names[i]] = pt.flops() / median(times[i]) / 1e9
+		r.Peers[names[i]] = pt.flops() / race.Median(times[i]) / 1e9
 		if rival == 0 || r.Peers[names[i]] > r.Peers[names[rival]] {
 			rival = i
 		}
@@ -288,7 +289,7 @@ func judge(pt point, names []string, times [][]float64, peak, best float64) row 
 	r.Share = r.Gflops / peak
 	if rival > 0 {
 		r.Ratio = r.Gflops / r.Peers[names[rival]]
-		r.Error = ratioError(times[rival], times[0])
+		r.Error = race.RatioError(times[rival], times[0], race.Median)
 	}
 	r.Met = r.Share >= pt.share && (rival == 0 || r.Ratio >= pt.ratio)
 	return r

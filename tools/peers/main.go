@@ -36,7 +36,7 @@ var commands = []comparison{
 	{"gemm", runGemm, []string{"-quick"}},
 	{"numpy", runNumpy, []string{"-quick"}},
 	{"pool", goTool("test", "-run", "^$", "-bench", ".", "-benchtime", "200ms", "vgpu/kernels/pool"), []string{"-benchtime", "20ms"}},
-	{"fft", goTool("run", "vgpu/tools/peers/fft"), []string{"-rounds", "1"}},
+	{"fft", goTool("run", "vgpu/tools/peers/fft"), []string{"-time", "200ms"}},
 }
 
 // runAll runs comparisons one after the other. One that fails, as where its peer

@@ -21,6 +21,7 @@ import (
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
 	"vgpu/kernels/tune"
+	"vgpu/tools/peers/internal/race"
 )
 
 //go:embed harness/numpy.py
@@ -149,7 +150,7 @@ func spread(a ndarray.Array) {
 	}
 }
 
-func (l *line) sample(ctx context.Context, reps int) (seconds float64, err error) {
+func (l *line) Sample(ctx context.Context, reps int) (seconds float64, err error) {
 	err = l.pool.Run(ctx, pool.Options{Threads: 1}, func(w *pool.Worker) error {
 		start := tune.Clock(1)
 		for range reps {
@@ -194,15 +195,15 @@ func runNumpy(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	p := policy{50 * time.Millisecond, 5, 15, 2 * time.Second}
+	p := race.Policy{Sample: 50 * time.Millisecond, MinRounds: 5, MaxRounds: 15, Total: 2 * time.Second}
 	if *quick {
-		p = policy{10 * time.Millisecond, 3, 3, time.Second}
+		p = race.Policy{Sample: 10 * time.Millisecond, MinRounds: 3, MaxRounds: 3, Total: time.Second}
 	}
 	rows, err := measureNumpy(ctx, *python, chosen, p)
 	return errors.Join(err, printNumpy(os.Stdout, rows), saveJSON(*file, rows))
 }
 
-func measureNumpy(ctx context.Context, python string, match *regexp.Regexp, how policy) (rows []numpyRow, err error) {
+func measureNumpy(ctx context.Context, python string, match *regexp.Regexp, how race.Policy) (rows []numpyRow, err error) {
 	dir, err := os.MkdirTemp("", "vgpu-peers-")
 	if err != nil {
 		return nil, err
@@ -241,7 +242,7 @@ func measureNumpy(ctx context.Context, python string, match *regexp.Regexp, how 
 }
 
 // measure lets both do it in turn, and numpy copy.
-func (w *work) measure(ctx context.Context, p *pool.Pool, np *process, cp *copier, how policy) (r numpyRow, err error) {
+func (w *work) measure(ctx context.Context, p *pool.Pool, np *process, cp *copier, how race.Policy) (r numpyRow, err error) {
 	us := &line{pool: p, text: w.line}
 	if err := us.bind(); err != nil {
 		return r, err
@@ -250,7 +251,7 @@ func (w *work) measure(ctx context.Context, p *pool.Pool, np *process, cp *copie
 	if err != nil {
 		return r, err
 	}
-	times, err := race(ctx, []contender{us, np, cp}, what, how)
+	times, err := medians(ctx, []contender{us, np, cp}, what, how)
 	if us.mem != nil {
 		err = errors.Join(err, us.mem.free())
 	}

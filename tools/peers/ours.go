@@ -132,7 +132,7 @@ func fill(a ndarray.Array) {
 // quarter as many products before: they wake threads, and see the first
 // milliseconds of a Go process that was idle, in which the runtime's monitor
 // takes a tenth of a processor (docs/design/gemm.md).
-func (o *ours) sample(ctx context.Context, reps int) (seconds float64, err error) {
+func (o *ours) Sample(ctx context.Context, reps int) (seconds float64, err error) {
 	err = o.pool.Run(ctx, pool.Options{Threads: o.threads}, func(w *pool.Worker) error {
 		if err := o.products(w, reps/4); err != nil {
 			return err
@@ -175,7 +175,7 @@ func (c *ceiling) setup(context.Context, string) (bool, error) {
 
 // sample runs that many calls, which the threads share as they share the tasks
 // of a product: who is free takes the next.
-func (c *ceiling) sample(ctx context.Context, reps int) (seconds float64, err error) {
+func (c *ceiling) Sample(ctx context.Context, reps int) (seconds float64, err error) {
 	best, err := peak(ctx, c.pool, c.threads, c.typ)
 	c.best = max(c.best, best)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"vgpu/kernels/pool"
+	"vgpu/tools/peers/internal/race"
 )
 
 // clock is a contender whose samples take what a test says.
@@ -27,15 +27,15 @@ type clock struct {
 
 func (c *clock) setup(context.Context, string) (bool, error) { return !c.cannot, c.fail }
 
-func (c *clock) sample(_ context.Context, reps int) (float64, error) {
+func (c *clock) Sample(_ context.Context, reps int) (float64, error) {
 	c.reps = append(c.reps, reps)
 	return c.each * float64(reps), nil
 }
 
 func TestRace(t *testing.T) {
 	fast, slow, none := &clock{each: 0.001}, &clock{each: 0.5}, &clock{cannot: true}
-	times, err := race(t.Context(), []contender{fast, none, slow}, "it", policy{100 * time.Millisecond, 3, 4, time.Hour})
-	if rounds := len(slow.reps) - 1; err != nil || rounds != 4 { // the first was to find out how long it takes
+	times, err := medians(t.Context(), []contender{fast, none, slow}, "it", race.Policy{Sample: 100 * time.Millisecond, MinRounds: 3, MaxRounds: 4, Total: time.Hour})
+	if rounds := len(slow.reps) - 2; err != nil || rounds != 4 { // the first two were to find out how long it takes
 		t.Fatalf("%v after %d rounds", err, rounds)
 	}
 	if math.Abs(times[0]-0.001) > 1e-9 || times[1] != 0 || times[2] != 0.5 {
@@ -47,56 +47,8 @@ func TestRace(t *testing.T) {
 	if slow.reps[len(slow.reps)-1] != 1 || len(none.reps) != 0 {
 		t.Errorf("repetitions %v and %v", slow.reps, none.reps)
 	}
-	if _, err := race(t.Context(), []contender{&clock{fail: errors.ErrUnsupported}}, "it", policy{}); !errors.Is(err, errors.ErrUnsupported) {
+	if _, err := medians(t.Context(), []contender{&clock{fail: errors.ErrUnsupported}}, "it", race.Policy{}); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("a set-up that fails: %v", err)
-	}
-}
-
-func TestMeans(t *testing.T) {
-	for _, c := range []struct {
-		v    []float64
-		want float64
-	}{{nil, 0}, {[]float64{3}, 3}, {[]float64{9, 1, 2}, 2}, {[]float64{4, 1, 2, 3}, 2.5}} {
-		if got := median(c.v); got != c.want {
-			t.Errorf("median(%v) = %g, want %g", c.v, got, c.want)
-		}
-	}
-	if g := geomean([]float64{1, 4}); math.Abs(g-2) > 1e-12 || geomean(nil) != 1 {
-		t.Errorf("geomean %g", g)
-	}
-}
-
-// A ratio of medians has an error that shrinks with the samples, and has the true ratio within it.
-func TestRatioError(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	noisy := func(n int, mean float64) []float64 {
-		out := make([]float64, n)
-		for i := range out {
-			out[i] = mean * (1 + 0.05*rng.NormFloat64())
-		}
-		return out
-	}
-	last, outside := 1.0, 0
-	for _, n := range []int{9, 100, 1000} {
-		sum := 0.0
-		for range 40 {
-			a, b := noisy(n, 3), noisy(n, 2)
-			e := ratioError(a, b)
-			sum += e / 40
-			if math.Abs(median(a)/median(b)-1.5) > e {
-				outside++
-			}
-		}
-		if sum >= last {
-			t.Errorf("the error of %d samples is %.3f, of fewer %.3f", n, sum, last)
-		}
-		last = sum
-	}
-	if outside > 18 { // 6 of 120 are to be expected
-		t.Errorf("%d of 120 ratios lie outside of their errors", outside)
-	}
-	if e := ratioError([]float64{1}, []float64{2}); e != 0 {
-		t.Errorf("one sample has no error to tell: %g", e)
 	}
 }
 
@@ -196,7 +148,7 @@ func TestOurs(t *testing.T) {
 		if err != nil || !ok {
 			t.Fatalf("%s: %t, %v", what, ok, err)
 		}
-		if s, err := o.sample(t.Context(), 5); err != nil || s < 0 {
+		if s, err := o.Sample(t.Context(), 5); err != nil || s < 0 {
 			t.Errorf("%s: %g s, %v", what, s, err)
 		}
 		if err := o.close(); err != nil {
@@ -218,7 +170,7 @@ func TestOurs(t *testing.T) {
 	if ok, err := l.setup(t.Context(), ""); !ok || err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.sample(t.Context(), 2); err != nil {
+	if _, err := l.Sample(t.Context(), 2); err != nil {
 		t.Error(err)
 	}
 	if err := l.mem.free(); err != nil {
@@ -246,14 +198,14 @@ func TestCeiling(t *testing.T) {
 	defer p.Close()
 	for _, typ := range []string{"f32", "c128", "bf16", "i8"} {
 		c := &ceiling{pool: p, threads: 2, typ: peakType(typ)}
-		times, err := race(t.Context(), []contender{c}, typ, policy{time.Millisecond, 1, 1, time.Second})
+		times, err := medians(t.Context(), []contender{c}, typ, race.Policy{Sample: time.Millisecond, MinRounds: 1, MaxRounds: 1, Total: time.Second})
 		if err != nil || !(times[0] > 0) || !(c.ops > 0) || !(c.best > 0) {
 			t.Errorf("%s: %v, %v: %g operations, %g a second at best", typ, times, err, c.ops, c.best)
 		}
 	}
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
-	if _, err := (&ceiling{pool: p, threads: 2}).sample(stopped, 1); err == nil {
+	if _, err := (&ceiling{pool: p, threads: 2}).Sample(stopped, 1); err == nil {
 		t.Error("a sample after an interrupt")
 	}
 }
@@ -261,7 +213,7 @@ func TestCeiling(t *testing.T) {
 // Both sides of a work compute.
 func TestNumpyWorks(t *testing.T) {
 	match := regexp.MustCompile("^(sum (f32|f64) in L2|any u8 in L2|max i8 in L2)$")
-	rows, err := measureNumpy(t.Context(), "/usr/bin/python3", match, policy{time.Microsecond, 1, 1, time.Second})
+	rows, err := measureNumpy(t.Context(), "/usr/bin/python3", match, race.Policy{Sample: time.Microsecond, MinRounds: 1, MaxRounds: 1, Total: time.Second})
 	if err != nil || len(rows) != 4 {
 		t.Fatalf("%v, %v", rows, err)
 	}
@@ -270,7 +222,7 @@ func TestNumpyWorks(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	if _, err := measureNumpy(t.Context(), "/nonexistent/python3", match, policy{}); err == nil || !strings.Contains(err.Error(), "python3-numpy") {
+	if _, err := measureNumpy(t.Context(), "/nonexistent/python3", match, race.Policy{}); err == nil || !strings.Contains(err.Error(), "python3-numpy") {
 		t.Errorf("no interpreter: %v", err)
 	}
 }
@@ -287,13 +239,13 @@ func TestProcess(t *testing.T) {
 			t.Errorf("setup %s: %t, %v", what, ok, err)
 		}
 	}
-	if s, err := p.sample(t.Context(), 25); s != 0.25 || err != nil {
+	if s, err := p.Sample(t.Context(), 25); s != 0.25 || err != nil {
 		t.Errorf("%g s, %v", s, err)
 	}
 	if err := p.close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := p.sample(t.Context(), 1); err == nil {
+	if _, err := p.Sample(t.Context(), 1); err == nil {
 		t.Error("a process that has ended answers")
 	}
 }

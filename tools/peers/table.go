@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vgpu/kernels/simd"
+	"vgpu/tools/peers/internal/race"
 )
 
 // printRows writes the table, and the mean against OpenBLAS over the squares. best
@@ -36,7 +37,7 @@ func printRows(w io.Writer, rows []row) error {
 	}
 	mean := ""
 	if len(squares) > 0 {
-		mean = fmt.Sprintf("; %.3f of OpenBLAS in the geometric mean of %d squares (aim 1.05)", geomean(squares), len(squares))
+		mean = fmt.Sprintf("; %.3f of OpenBLAS in the geometric mean of %d squares (aim 1.05)", race.Geomean(squares), len(squares))
 	}
 	_, err := fmt.Fprintf(w, "%d of %d aims met%s\n", met, len(rows), mean)
 	return err

@@ -10,20 +10,24 @@ import (
 
 // gonum is gonum's dsp/fourier in this process: f64, one axis, one thread.
 type gonum struct {
-	bench *bench
-	run   func()
+	side
 }
 
 func (g *gonum) name() string { return "gonum" }
 
 // plan makes the plan of a point; ok is false where gonum has no transform.
 func (g *gonum) plan(dtype string, p point, threads int) (seconds float64, ok bool, err error) {
-	if g.run = nil; dtype != "f64" || len(p.dims) != 1 || threads != 1 {
+	if dtype != "f64" || len(p.dims) != 1 || threads != 1 {
 		return 0, false, nil
 	}
-	g.run = gonumComplex(p)
+	run := gonumComplex
 	if p.real {
-		g.run = gonumReal(p)
+		run = gonumReal
+	}
+	f := run(p)
+	g.run = func(*pool.Worker) error {
+		f()
+		return nil
 	}
 	return 0, true, nil
 }
@@ -54,11 +58,4 @@ func gonumReal(p point) func() {
 			t.Coefficients(dst[i*half:(i+1)*half], src[i*n:(i+1)*n])
 		}
 	}
-}
-
-func (g *gonum) time() (float64, error) {
-	return g.bench.time(func(*pool.Worker) error {
-		g.run()
-		return nil
-	})
 }

@@ -2,37 +2,45 @@
 // (pocketfft) and gonum's dsp/fourier, in turn, and prints a table with the
 // ratios of each point (their time over ours) and the geometric means.
 //
-//	go run ./tools/peers/fft [-threads 1] [-types f32,f64] [-only REGEXP] [-rounds 3]
+//	go run ./tools/peers/fft [-threads 1] [-types f32,f64] [-only REGEXP] [-against REGEXP] [-time 2s] [-pages huge] [-wisdom DIR]
 //	go run ./tools/peers/fft -plans [-threads 1] [-types f32,f64] [-only REGEXP]
-//	go run ./tools/peers/fft -scaling [-types f32,f64] [-only REGEXP] [-rounds 3]
+//	go run ./tools/peers/fft -scaling [-types f32,f64] [-only REGEXP] [-time 2s] [-pages huge]
 //
 // With -plans it prints what our plans take, those of awkward lengths too, each in a fresh process; with
 // -scaling our time on one thread over that on two, in turn. Neither needs FFTW.
 //
 // It needs a C compiler and Debian's libfftw3-dev; without python3-scipy that
-// column is empty. gonum has f64, one axis and one thread. On one thread both sides are
-// timed by the thread's processor time, which a busy machine disturbs least; on
-// several by wall time, for which the machine must be idle. Rates are
+// column is empty. gonum has f64, one axis and one thread. Rates are
 // 5·N·log2(N)/t for N points (half that for real input).
+//
+// A turn is one execution that is not timed, which brings the data back to the caches, and then, by the
+// wall (the processor's time of a thread jumps in virtual machines), as many as take a millisecond, or one
+// that takes longer: shorter than what a scheduler gives to others. Who begins changes from round to round.
+// Of the turns of each side the lower quartile is taken: what a busy machine adds to half of them does not
+// count, where a median would have it, nor does the one turn that was lucky, which a minimum would be. After
+// a ratio stands half of the interval that has it 95 times of 100.
+//
+// Arrays lie on small pages on all sides, as malloc gives them, or on huge ones, as a device's do, where
+// our scratch and FFTW's buffers do so too. FFTW takes up to 20 s to plan; with -wisdom it keeps plans in a
+// directory, for further runs.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
 	"math"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"vgpu/kernels/fft"
 	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
+	"vgpu/tools/peers/internal/race"
 )
 
 // point is one transform that is timed.
@@ -81,38 +89,62 @@ func main() {
 	threads := flag.Int("threads", 1, "threads of both sides")
 	types := flag.String("types", "f32,f64", "element types")
 	only := flag.String("only", "", "points to time, as a regular expression")
-	rounds := flag.Int("rounds", 3, "times that each side has its turn")
+	against := flag.String("against", "", "rivals to time beside FFTW, as a regular expression")
+	total := flag.Duration("time", 2*time.Second, "time for a point")
+	pages := flag.String("pages", "small", "pages that arrays lie on: small or huge")
+	wisdom := flag.String("wisdom", "", "a directory in which FFTW keeps its plans")
 	allPlans := flag.Bool("plans", false, "time our plans only, each in a process of its own")
 	onePlan := flag.String("plan", "", "time the plan of one point, in seconds")
 	threadsToo := flag.Bool("scaling", false, "time ourselves on one thread and on two")
 	flag.Parse()
-	match, err := regexp.Compile(*only)
+	match, err1 := regexp.Compile(*only)
+	rivals, err2 := regexp.Compile(*against)
+	err := errors.Join(err1, err2)
+	if *pages != "small" && *pages != "huge" {
+		err = fmt.Errorf("-pages %s: small or huge", *pages)
+	}
 	if err != nil {
 		log.Fatal(err)
 	}
+	b := bench{threads: *threads, match: match, against: rivals, huge: *pages == "huge", wisdom: *wisdom, policy: turns(*total)}
 	switch {
 	case *onePlan != "":
 		err = planOne(*types, *onePlan, *threads)
 	case *allPlans:
 		err = plans(*types, match, *threads)
 	case *threadsToo:
-		err = scaling(*types, match, *rounds)
+		err = scaling(*types, b)
 	default:
-		err = compare(*types, match, *threads, *rounds)
+		err = b.compare(*types)
 	}
 	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-// compare times both sides.
-func compare(types string, match *regexp.Regexp, threads, rounds int) error {
-	p, err := pool.New(pool.Config{Threads: threads})
-	if err != nil {
+// turns is how long sides take turns at a point.
+func turns(total time.Duration) race.Policy {
+	return race.Policy{Sample: time.Millisecond, MinRounds: 9, MaxRounds: 500, Total: total}
+}
+
+// bench is our side, and who is compared with it.
+type bench struct {
+	rivals  []*rival
+	pool    *pool.Pool
+	threads int
+	match   *regexp.Regexp
+	against *regexp.Regexp
+	huge    bool
+	wisdom  string
+	policy  race.Policy
+}
+
+// compare times all sides.
+func (b *bench) compare(types string) (err error) {
+	if b.pool, err = pool.New(pool.Config{Threads: b.threads}); err != nil {
 		return err
 	}
-	defer p.Close()
-	b := bench{pool: p, threads: threads, rounds: rounds, match: match}
+	defer b.pool.Close()
 	stop, err := b.meet()
 	defer stop()
 	if err != nil {
@@ -120,15 +152,15 @@ func compare(types string, match *regexp.Regexp, threads, rounds int) error {
 	}
 	fmt.Printf("%-4s %-14s %10s", "type", "size", "ours GF/s")
 	for _, r := range b.rivals {
-		fmt.Printf(" %14s %6s", r.name()+" GF/s", "ratio")
+		fmt.Printf(" %14s %6s %6s", r.name()+" GF/s", "ratio", "±")
 	}
 	fmt.Printf(" %10s %10s\n", "our plan", "FFTW's")
 	for _, t := range strings.Split(types, ",") {
 		switch t {
 		case "f32":
-			err = table[float32](&b, t)
+			err = table[float32](b, t)
 		case "f64":
-			err = table[float64](&b, t)
+			err = table[float64](b, t)
 		default:
 			err = fmt.Errorf("unknown type %q", t)
 		}
@@ -137,21 +169,11 @@ func compare(types string, match *regexp.Regexp, threads, rounds int) error {
 		}
 	}
 	for _, r := range b.rivals {
-		if r.count > 0 {
-			fmt.Printf("geometric mean of %d ratios to %s: %.2f\n", r.count, r.name(), math.Exp(r.logs/float64(r.count)))
+		if len(r.ratios) > 0 {
+			fmt.Printf("geometric mean of %d ratios to %s: %.2f\n", len(r.ratios), r.name(), race.Geomean(r.ratios))
 		}
 	}
 	return nil
-}
-
-// bench is our side, and who is compared with it.
-type bench struct {
-	rivals  []*rival
-	pool    *pool.Pool
-	threads int
-	wall    bool // clock one thread by wall time too
-	rounds  int
-	match   *regexp.Regexp
 }
 
 func table[T simd.Float](b *bench, dtype string) error {
@@ -159,88 +181,98 @@ func table[T simd.Float](b *bench, dtype string) error {
 		if !b.match.MatchString(p.name) {
 			continue
 		}
-		ours, plan, err := prepare[T](b.pool, p)
-		if err != nil {
+		if err := row[T](b, dtype, p); err != nil {
 			return err
 		}
-		if err := b.invite(dtype, p); err != nil {
-			return err
-		}
-		mine := math.Inf(1)
-		for range b.rounds {
-			if err := b.turn(); err != nil {
-				return err
-			}
-			t, err := b.time(ours)
-			if err != nil {
-				return err
-			}
-			mine = min(mine, t)
-		}
-		fmt.Printf("%-4s %-14s %10.2f", dtype, p.name, p.flops()/mine/1e9)
-		for _, r := range b.rivals {
-			fmt.Print(r.judge(p, mine))
-		}
-		fmt.Printf(" %9.3gs %9.3gs\n", plan, b.rivals[0].planned)
 	}
 	return nil
 }
 
-// time is the least time of one run, on a worker of the pool.
-func (b *bench) time(run func(w *pool.Worker) error) (float64, error) {
-	least := math.Inf(1)
-	err := b.pool.Run(context.Background(), pool.Options{}, func(w *pool.Worker) error {
-		clock := func() float64 { return float64(time.Now().UnixNano()) / 1e9 }
-		if b.threads == 1 && !b.wall {
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
-			clock = threadTime
+// row times a point on all sides, and prints it.
+func row[T simd.Float](b *bench, dtype string, p point) (err error) {
+	o, planned, err := prepare[T](b.pool, p, b.huge)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.free()) }()
+	if err := b.invite(dtype, p); err != nil {
+		return err
+	}
+	times, err := b.turns(&o.side)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%-4s %-14s %10.2f", dtype, p.name, p.flops()/race.LowerQuartile(times[0])/1e9)
+	for i, r := range b.rivals {
+		fmt.Print(r.judge(p, times[0], times[i+1]))
+	}
+	fmt.Printf(" %9.3gs %9.3gs\n", planned, b.rivals[0].planned)
+	return nil
+}
+
+// turns has us and all rivals that can take turns.
+func (b *bench) turns(us race.Sampler) ([][]float64, error) {
+	all := []race.Sampler{us}
+	for _, r := range b.rivals {
+		if r.able {
+			all = append(all, r)
+		} else {
+			all = append(all, nil)
 		}
-		if err := run(w); err != nil {
+	}
+	return race.Turns(context.Background(), all, b.policy)
+}
+
+// side is what runs in this process, on a worker of a pool.
+type side struct {
+	pool *pool.Pool
+	run  func(w *pool.Worker) error
+}
+
+// Sample implements race.Sampler.
+func (s *side) Sample(ctx context.Context, reps int) (seconds float64, err error) {
+	err = s.pool.Run(ctx, pool.Options{}, func(w *pool.Worker) error {
+		if err := s.run(w); err != nil {
 			return err
 		}
-		start := clock()
-		if err := run(w); err != nil {
-			return err
-		}
-		inner := 1
-		if t := clock() - start; t < 5e-4 {
-			inner = int(5e-4/(t+1e-9)) + 1
-		}
-		for i, begin := 0, time.Now(); i < 5 || i < 200 && time.Since(begin) < 60*time.Millisecond; i++ {
-			start := clock()
-			for range inner {
-				if err := run(w); err != nil {
-					return err
-				}
+		start := time.Now()
+		for range reps {
+			if err := s.run(w); err != nil {
+				return err
 			}
-			least = min(least, (clock()-start)/float64(inner))
 		}
+		seconds = time.Since(start).Seconds()
 		return nil
 	})
-	return least, err
+	return seconds, err
 }
 
-func threadTime() float64 {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts); err != nil {
-		log.Fatal(err)
-	}
-	return float64(ts.Sec) + float64(ts.Nsec)/1e9
+// ours is our side, and its arrays.
+type ours[T simd.Float] struct {
+	side
+	src, dst, scratch []T
 }
 
-// prepare plans a point on a pool and gives what runs it once.
-func prepare[T simd.Float](workers *pool.Pool, p point) (run func(w *pool.Worker) error, planned float64, err error) {
-	src, dst := make([]T, 2*p.size()*p.batch), make([]T, 2*p.size()*p.batch+2)
-	for i := range src {
-		src[i] = T(math.Sin(float64(i)))
-	}
+func (o *ours[T]) free() error {
+	return errors.Join(unmap(o.src), unmap(o.dst), unmap(o.scratch))
+}
+
+// prepare plans a point on a pool, and gives what runs it.
+func prepare[T simd.Float](workers *pool.Pool, p point, huge bool) (o *ours[T], planned float64, err error) {
 	t, planned, err := newTransform[T](workers, p)
 	if err != nil {
 		return nil, 0, err
 	}
-	scratch := make([]T, t.Scratch())
-	return func(w *pool.Worker) error { return t.Forward(w, dst, src, scratch) }, planned, nil
+	o = &ours[T]{}
+	src, err1 := mapped[T](2*p.size()*p.batch, huge)
+	dst, err2 := mapped[T](2*p.size()*p.batch+2, huge)
+	scratch, err3 := mapped[T](t.Scratch(), huge)
+	o.src, o.dst, o.scratch = src, dst, scratch
+	for i := range src {
+		src[i] = T(math.Sin(float64(i)))
+	}
+	o.side = side{workers, func(w *pool.Worker) error { return t.Forward(w, dst, src, scratch) }}
+	return o, planned, errors.Join(err1, err2, err3)
 }
 
 // transform is a plan of either kind.

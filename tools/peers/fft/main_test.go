@@ -1,13 +1,21 @@
 package main
 
 import (
+	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"vgpu/kernels/pool"
+	"vgpu/tools/peers/internal/race"
 )
+
+// brief is for tests, which ask whether sides can be timed.
+var brief = race.Policy{Sample: time.Microsecond, MinRounds: 2, MaxRounds: 2}
 
 func TestFlops(t *testing.T) {
 	p := point{"", false, 10, []int{4, 8}}
@@ -28,7 +36,7 @@ func TestSideBySide(t *testing.T) {
 	}
 	defer p.Close()
 	for _, threads := range []int{1, 2} {
-		b := bench{pool: p, threads: threads, rounds: 1, match: regexp.MustCompile(`^2\^8$`)}
+		b := bench{pool: p, threads: threads, match: regexp.MustCompile(`^2\^8$`), against: regexp.MustCompile(""), policy: brief, huge: threads == 2, wisdom: t.TempDir()}
 		stop, err := b.meet()
 		defer stop()
 		if err != nil {
@@ -42,30 +50,37 @@ func TestSideBySide(t *testing.T) {
 		}
 		want := map[string]int{"FFTW": 2, "scipy": 2, "gonum": 2 - threads}
 		for _, r := range b.rivals {
-			if r.count != want[r.name()] || math.IsNaN(r.logs) || math.IsInf(r.logs, 0) {
-				t.Errorf("%s, %d threads: %d ratios, log sum %v", r.name(), threads, r.count, r.logs)
+			if mean := race.Geomean(r.ratios); len(r.ratios) != want[r.name()] || math.IsNaN(mean) || math.IsInf(mean, 0) {
+				t.Errorf("%s, %d threads: ratios %v", r.name(), threads, r.ratios)
+			}
+		}
+		for _, name := range []string{"fftw", "fftwf"} {
+			if _, err := os.Stat(filepath.Join(b.wisdom, name)); err != nil {
+				t.Errorf("no plans are kept: %v", err)
 			}
 		}
 		for _, q := range []point{{"", true, 1, []int{64}}, {"", true, 3, []int{9}}, {"", false, 3, []int{4, 8}}} {
 			if err := b.invite("f64", q); err != nil {
 				t.Fatal(err)
 			}
-			if err := b.turn(); err != nil {
+			times, err := b.turns(&side{p, func(*pool.Worker) error { return nil }})
+			if err != nil {
 				t.Fatal(err)
 			}
-			for _, r := range b.rivals {
-				if one := threads == 1 && len(q.dims) == 1; r.able != (one || r.name() != "gonum") || r.able && !(r.least > 0 && r.least < 60) {
-					t.Errorf("%s, %d threads, %v: able %v, %v s", r.name(), threads, q, r.able, r.least)
+			for i, r := range b.rivals {
+				least := race.LowerQuartile(times[i+1])
+				if one := threads == 1 && len(q.dims) == 1; r.able != (one || r.name() != "gonum") || r.able && !(least > 0 && least < 60) {
+					t.Errorf("%s, %d threads, %v: able %v, %v s", r.name(), threads, q, r.able, least)
 				}
 			}
 		}
 	}
 	for _, q := range []point{{"", true, 1, []int{64}}, {"", false, 3, []int{4, 8}}} {
-		run, _, err := prepare[float64](p, q)
+		o, _, err := prepare[float64](p, q, true)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := run(nil); err != nil {
+		if err := errors.Join(o.run(nil), o.free()); err != nil {
 			t.Error(err)
 		}
 	}
@@ -82,7 +97,7 @@ func TestWithoutScipy(t *testing.T) {
 	if _, ok, err := r.plan("f64", points()[0], 1); ok || err != nil {
 		t.Errorf("no interpreter plans: %v, %v", ok, err)
 	}
-	if got := r.judge(points()[0], 1); strings.Trim(got, " -") != "" || r.count != 0 {
+	if got := r.judge(points()[0], []float64{1}, nil); strings.Trim(got, " -") != "" || len(r.ratios) != 0 {
 		t.Errorf("columns %q", got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"vgpu/kernels/pool"
+	"vgpu/tools/peers/internal/race"
 )
 
 // The test binary stands in for the program, so that a plan of a process of its
@@ -35,20 +36,21 @@ func TestPlans(t *testing.T) {
 }
 
 func TestScaling(t *testing.T) {
-	if err := scaling("f32,f64", regexp.MustCompile(`^2\^8$`), 1); err != nil {
+	b := bench{match: regexp.MustCompile(`^2\^8$`), policy: brief}
+	if err := scaling("f32,f64", b); err != nil {
 		t.Fatal(err)
 	}
-	var sides [2]bench
-	for i := range sides {
+	var pools [2]*pool.Pool
+	for i := range pools {
 		p, err := pool.New(pool.Config{Threads: i + 1})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer p.Close()
-		sides[i] = bench{pool: p, threads: i + 1, wall: true}
+		pools[i] = p
 	}
-	least, err := scale[float32](&sides, point{"", false, 3, []int{32, 16}}, 2)
-	if err != nil || least[0] <= 0 || least[1] <= 0 {
-		t.Errorf("%v, %v", least, err)
+	times, err := scale[float32](&b, pools, point{"", false, 3, []int{32, 16}})
+	if err != nil || race.Median(times[0]) <= 0 || race.Median(times[1]) <= 0 {
+		t.Errorf("%v, %v", times, err)
 	}
 }

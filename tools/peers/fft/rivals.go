@@ -2,17 +2,19 @@ package main
 
 import (
 	"bufio"
+	"context"
 	_ "embed"
 	"errors"
 	"fmt"
 	"io"
 	"log"
-	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"vgpu/tools/peers/internal/race"
 )
 
 //go:embed harness/fftw.c
@@ -26,8 +28,8 @@ type library interface {
 	name() string
 	// plan prepares a point; ok is false if the library cannot do that.
 	plan(dtype string, p point, threads int) (seconds float64, ok bool, err error)
-	// time is the least time of one execution, in seconds.
-	time() (float64, error)
+	// Sample executes it once, and then so often, which is timed.
+	race.Sampler
 }
 
 // rival is a library, and how it did.
@@ -35,9 +37,7 @@ type rival struct {
 	library
 	able    bool // at this point
 	planned float64
-	least   float64
-	logs    float64 // of its time over ours, all points
-	count   int
+	ratios  []float64 // of its time over ours, all points
 }
 
 // meet starts the rivals, FFTW first. What is not installed but FFTW is named
@@ -49,18 +49,22 @@ func (b *bench) meet() (stop func(), err error) {
 			p.close()
 		}
 	}
-	fftw, err := startFFTW()
+	fftw, err := startFFTW(b.wisdom, b.huge)
 	if err != nil {
 		return stop, err
 	}
 	peers = append(peers, fftw)
-	scipy, err := startScipy("/usr/bin/python3")
-	if err != nil {
-		return stop, err
+	b.rivals = append(b.rivals, &rival{library: fftw})
+	if b.against.MatchString("scipy") {
+		scipy, err := startScipy("/usr/bin/python3")
+		if err != nil {
+			return stop, err
+		}
+		peers = append(peers, scipy)
+		b.rivals = append(b.rivals, &rival{library: scipy})
 	}
-	peers = append(peers, scipy)
-	for _, l := range []library{fftw, scipy, &gonum{bench: b}} {
-		b.rivals = append(b.rivals, &rival{library: l})
+	if b.against.MatchString("gonum") {
+		b.rivals = append(b.rivals, &rival{library: &gonum{side: side{pool: b.pool}}})
 	}
 	return stop, nil
 }
@@ -68,7 +72,6 @@ func (b *bench) meet() (stop func(), err error) {
 // invite has every rival plan a point.
 func (b *bench) invite(dtype string, p point) (err error) {
 	for _, r := range b.rivals {
-		r.least = math.Inf(1)
 		if r.planned, r.able, err = r.plan(dtype, p, b.threads); err != nil {
 			return err
 		}
@@ -76,29 +79,15 @@ func (b *bench) invite(dtype string, p point) (err error) {
 	return nil
 }
 
-// turn lets each rival that can have its turn.
-func (b *bench) turn() error {
-	for _, r := range b.rivals {
-		if !r.able {
-			continue
-		}
-		t, err := r.time()
-		if err != nil {
-			return err
-		}
-		r.least = min(r.least, t)
+// judge adds a ratio, and gives the columns: of its times and ours, round by round.
+func (r *rival) judge(p point, ours, times []float64) string {
+	if len(times) == 0 {
+		return fmt.Sprintf(" %14s %6s %6s", "-", "-", "-")
 	}
-	return nil
-}
-
-// judge adds a ratio, and gives the columns.
-func (r *rival) judge(p point, mine float64) string {
-	if !r.able {
-		return fmt.Sprintf(" %14s %6s", "-", "-")
-	}
-	r.logs += math.Log(r.least / mine)
-	r.count++
-	return fmt.Sprintf(" %14.2f %6.2f", p.flops()/r.least/1e9, r.least/mine)
+	t := race.LowerQuartile(times)
+	ratio := t / race.LowerQuartile(ours)
+	r.ratios = append(r.ratios, ratio)
+	return fmt.Sprintf(" %14.2f %6.2f %6.3f", p.flops()/t/1e9, ratio, race.RatioError(times, ours, race.LowerQuartile))
 }
 
 // peer is a program at the other end of a pipe; without one it can do nothing.
@@ -110,7 +99,8 @@ type peer struct {
 	dir   string
 }
 
-func startFFTW() (*peer, error) {
+// startFFTW compiles the harness and starts it; plans are kept in the directory wisdom, if there is one.
+func startFFTW(wisdom string, huge bool) (*peer, error) {
 	dir, err := os.MkdirTemp("", "peers-fft-")
 	if err != nil {
 		return nil, err
@@ -123,7 +113,11 @@ func startFFTW() (*peer, error) {
 	if text, err := cc.CombinedOutput(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%v: %s (Debian: apt install gcc libfftw3-dev)", err, text), os.RemoveAll(dir))
 	}
-	return launch("FFTW", dir, bin)
+	p := newPeer("FFTW", dir, bin, wisdom)
+	if huge {
+		p.cmd.Env = append(os.Environ(), "GLIBC_TUNABLES=glibc.malloc.hugetlb=1")
+	}
+	return p, p.start()
 }
 
 // startScipy starts an interpreter with scipy, or gives a peer that can do
@@ -133,20 +127,25 @@ func startScipy(python string) (*peer, error) {
 		log.Printf("no scipy: %v: %s (Debian: apt install python3-scipy)", err, text)
 		return &peer{title: "scipy"}, nil
 	}
-	return launch("scipy", "", python, "-c", string(scipySource))
+	p := newPeer("scipy", "", python, "-c", string(scipySource))
+	return p, p.start()
 }
 
-// launch starts a program; dir is removed when it ends.
-func launch(title, dir string, argv ...string) (*peer, error) {
+// newPeer is a program to start; dir is removed when it ends.
+func newPeer(title, dir string, argv ...string) *peer {
 	p := &peer{title: title, cmd: exec.Command(argv[0], argv[1:]...), dir: dir}
 	p.cmd.Stderr = os.Stderr
+	return p
+}
+
+func (p *peer) start() error {
 	in, err1 := p.cmd.StdinPipe()
 	out, err2 := p.cmd.StdoutPipe()
 	if err := errors.Join(err1, err2); err != nil {
-		return nil, err
+		return err
 	}
 	p.in, p.out = in, bufio.NewReader(out)
-	return p, p.cmd.Start()
+	return p.cmd.Start()
 }
 
 func (p *peer) name() string { return p.title }
@@ -175,7 +174,8 @@ func (p *peer) plan(dtype string, q point, threads int) (seconds float64, ok boo
 	return seconds, err == nil, err
 }
 
-func (p *peer) time() (float64, error) { return p.ask("time") }
+// Sample implements race.Sampler.
+func (p *peer) Sample(_ context.Context, reps int) (float64, error) { return p.ask("sample %d", reps) }
 
 func (p *peer) close() {
 	if p.cmd == nil {

@@ -2,7 +2,7 @@
 
 It understands what fftw.c does, and answers alike:
   plan f32|f64 c2c|r2c THREADS BATCH RANK N...   seconds of the first execution, which plans
-  time                                           seconds of one execution
+  sample REPS                                    seconds of so many executions, after one that is not timed
 """
 import sys
 import time
@@ -10,23 +10,13 @@ import time
 import numpy as np
 import scipy.fft
 
-BEST, LEAST = 0.06, 5e-4  # seconds: of all samples, of one at least
 
-
-def best(run, clock):
+def sample(run, reps):
     run()
-    start = clock()
-    run()
-    t = clock() - start
-    inner = int(LEAST / (t + 1e-9)) + 1 if t < LEAST else 1
-    least, begin, i = 1e9, time.perf_counter(), 0
-    while i < 5 or (i < 200 and time.perf_counter() - begin < BEST):
-        start = clock()
-        for _ in range(inner):
-            run()
-        least = min(least, (clock() - start) / inner)
-        i += 1
-    return least
+    start = time.perf_counter()
+    for _ in range(reps):
+        run()
+    return time.perf_counter() - start
 
 
 def plan(dtype, kind, threads, batch, rank, *dims):
@@ -37,7 +27,7 @@ def plan(dtype, kind, threads, batch, rank, *dims):
     x = np.sin(np.arange(np.prod(shape), dtype=np.float64)).astype(wide).reshape(shape)
     transform = scipy.fft.rfftn if real else scipy.fft.fftn
     workers = int(threads)
-    return lambda: transform(x, axes=axes, workers=workers), time.thread_time if workers == 1 else time.perf_counter
+    return lambda: transform(x, axes=axes, workers=workers)
 
 
 job = None
@@ -47,7 +37,7 @@ for line in sys.stdin:
         job = None  # gives the last one's arrays back
         job = plan(*args)
         start = time.perf_counter()
-        job[0]()
+        job()
         print(time.perf_counter() - start, flush=True)
     else:
-        print(best(*job), flush=True)
+        print(sample(job, int(args[0])), flush=True)
