@@ -8,7 +8,7 @@ import (
 	"vgpu/kernels/simd"
 )
 
-// packedA names what a scratch block of A holds.
+// packedA names what rows of a scratch block of A hold.
 type packedA struct {
 	p      *product
 	i0, i1 int
@@ -24,12 +24,12 @@ type packedB struct {
 
 // scratch is what a task needs for itself.
 type scratch struct {
-	a      []byte // a block of A; nil if A is read as it lies
+	a      []byte // a block of A, or a band
 	b      []byte // a block of B
 	init   []byte // what its columns begin with, of i8
 	stage  []byte
 	tile   simd.Tile
-	packed packedA
+	packed []packedA // by the row in MR that they begin with
 
 	packedB packedB
 	user    int // the worker that took it last
@@ -39,12 +39,16 @@ type scratch struct {
 // Tasks take the scratch that their worker had before, which often holds the
 // block that they need, and which its caches do.
 type buffers struct {
-	slab []byte // a scratch copy of C
+	slab   []byte // a scratch copy of C
+	panels int    // of A that each holds
 
 	mu   sync.Mutex // guards free
 	some sync.Cond  // free is not empty
 	free []*scratch
 }
+
+// band tells whether more rows of A find room than a task has: those of a band.
+func (b *buffers) band(p *product) bool { return b.panels*p.kernel.MR > p.params.MC }
 
 // take hands out a scratch to a worker, or to the calling goroutine if w is
 // nil. There is one for every worker that the plan counted on, which are all of

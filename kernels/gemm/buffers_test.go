@@ -63,7 +63,7 @@ func TestTakeCancelled(t *testing.T) {
 	defer p.Close()
 	var mem kernels.Memory = &lent{}
 	for range 50 {
-		b := (&sizes{a: 64}).buffers(mem, 1)
+		b := (&sizes{panel: 64, panels: 1}).buffers(mem, 1)
 		ctx, cancel := context.WithCancel(t.Context())
 		err := p.Run(ctx, pool.Options{}, func(w *pool.Worker) error {
 			return w.For(100, 1, func(w *pool.Worker, lo, _ int) {

@@ -8,7 +8,8 @@
 // of NC columns of B into its L2 cache, and a micro-kernel of kernels/simd runs
 // over MR x NR tiles of C, along that block with the same MR rows of A. These are
 // not packed but read as they lie, if they run along k: 8 rows are few enough for
-// the ways of an L1 cache, whatever their stride. B is packed by the first
+// the ways of an L1 cache, whatever their stride. (AVX2, where a tile has 6 rows of
+// shorter vectors, packs a band of A for all of B if that is long.) B is packed by the first
 // tiles as they read it. Nothing is shared but the operands. Every stride is one
 // of the operands' own, so transposes and views cost nothing but their way
 // through packing. docs/design/gemm.md has figures, and what did not help.

@@ -4,8 +4,8 @@ import "vgpu/kernels/pool"
 
 // grid is how a block of k goes through C: bands of rows one after the other,
 // in each of them blocks of columns, and in these tasks of some rows. So that a
-// worker packs a block of B for many tasks; if it must pack A too, then tasks
-// of the same rows follow one another instead.
+// worker packs a block of B for many tasks. If it must pack A too, then it packs a
+// band of it for all blocks of B (AVX2), or tasks of the same rows follow one another instead.
 type grid struct {
 	rows, cols       int // of C
 	band, chunk      int // rows
@@ -43,7 +43,7 @@ const (
 // grid divides C among tasks.
 func (p *product) grid(w *pool.Worker, b block) grid {
 	mr, nr, n := p.kernel.MR, p.kernel.NR, p.c.cols
-	g := grid{rows: p.c.rows, cols: n, unit: nr, rowsFirst: !p.direct && !p.thin}
+	g := grid{rows: p.c.rows, cols: n, unit: nr, rowsFirst: !p.direct && !p.thin && !p.banded}
 	g.units = p.panel(n)
 	if n > nr && p.kernel.Width(n-(g.units-2)*nr) < nr {
 		g.units--

@@ -20,7 +20,7 @@ func TestGridCovers(t *testing.T) {
 	err = p.Run(t.Context(), pool.Options{}, func(w *pool.Worker) error {
 		for range 400 {
 			k := simd.Gemm(simd.GemmType(r.IntN(4)), simd.ISA(r.IntN(int(simd.Best())+1)))
-			x := product{kernel: k, direct: r.IntN(2) == 0, depth: 1 + r.IntN(2*stepsKC)}
+			x := product{kernel: k, direct: r.IntN(2) == 0, banded: r.IntN(2) == 0, depth: 1 + r.IntN(2*stepsKC)}
 			x.params = Params{MC: 1 + r.IntN(300), NC: 1 + r.IntN(300)}.fill(k)
 			x.c.rows, x.c.cols = 1+r.IntN(700), 1+r.IntN(700)
 			user := w

@@ -20,6 +20,7 @@ type product struct {
 	lender  *lender
 	buffers *buffers
 	thin    bool // few rows go along much of B
+	banded  bool // A is packed once a band, for all blocks of B
 	direct  bool // A is read as it lies, not packed
 }
 
@@ -78,7 +79,8 @@ func (p *product) run(w *pool.Worker) error {
 	shared := *p // the copy, not p, is moved to the heap
 	shared.buffers = p.lender.get()
 	shared.thin = p.thinA()
-	shared.direct = !shared.thin && p.directA()
+	shared.banded = !shared.thin && shared.buffers.band(p) && (p.longA() || !p.directA())
+	shared.direct = !shared.thin && !shared.banded && p.directA()
 	return shared.runPacked(w)
 }
 
@@ -96,7 +98,7 @@ func (p *product) runPacked(w *pool.Worker) error {
 				return // cancelled
 			}
 			defer p.buffers.give(s)
-			p.packA(s, b, t.i0, t.i1)
+			p.packA(s, b, t)
 			p.multiply(s, b, t)
 			if b.last {
 				p.finished(t.i0, t.i1, t.j0, t.j1)
@@ -119,6 +121,21 @@ func (p *product) thinA() bool {
 	return p.kernel.ISA == simd.AVX2 && p.c.rows <= p.params.MC && p.c.cols >= thinPanels*p.kernel.NR && p.rowsOfB()
 }
 
+// What makes packing A worth its time: longColumns bytes of a row of C, longSteps of k, and panels of longPanel bytes
+// at the most, half of an L1 cache. Those of f64 take twice as much, and gain nothing.
+const (
+	longColumns = 4096
+	longSteps   = stepsKC / 2
+	longPanel   = 16 << 10
+)
+
+// longA tells whether a band of A is packed though it could be read as it lies: rows are as many streams,
+// often on as many pages, and a panel is one.
+func (p *product) longA() bool {
+	elem := p.kernel.Type.ElemBytes()
+	return p.kernel.MR*stepsKC*elem <= longPanel && p.c.cols*elem >= longColumns && p.depth >= longSteps
+}
+
 // rowsOfB tells whether rows of B are copied to panels as they are.
 func (p *product) rowsOfB() bool {
 	return p.b.readable() && p.b.m.rowStride == p.kernel.Type.ElemBytes()
@@ -130,17 +147,29 @@ func (p *product) directA() bool {
 	return p.a.asIs() && p.a.m.colStride == p.a.m.dtype.Size() && p.depth%p.kernel.Type.Group() == 0
 }
 
-// packA packs rows [i0, i1) of block b into s, unless they are there or are
+// packA packs the rows of a task of block b into s, unless they are there or are
 // read as they lie.
-func (p *product) packA(s *scratch, b block, i0, i1 int) {
-	if tag := (packedA{p, i0, i1, b.k0}); !p.direct && s.packed != tag {
-		elem, mr := p.kernel.Type.ElemBytes(), p.kernel.MR
-		for i := i0; i < i1; i += mr {
-			m := min(mr, i1-i)
-			p.a.pack(simd.PtrTo(s.a).Add((i-i0)*b.steps*elem), m*elem, i, m, b.k0, b.depth, s.stage)
-		}
-		s.packed = tag
+func (p *product) packA(s *scratch, b block, t task) {
+	if p.direct {
+		return
 	}
+	elem, mr, first := p.kernel.Type.ElemBytes(), p.kernel.MR, p.firstRow(t)
+	tag := packedA{p, t.i0, t.i1, b.k0}
+	if at := (t.i0 - first) / mr; s.packed[at] != tag {
+		s.packed[at] = tag
+		for i := t.i0; i < t.i1; i += mr {
+			m := min(mr, t.i1-i)
+			p.a.pack(simd.PtrTo(s.a).Add((i-first)*b.steps*elem), m*elem, i, m, b.k0, b.depth, s.stage)
+		}
+	}
+}
+
+// firstRow is the row of A with which the packed rows in a task's scratch begin.
+func (p *product) firstRow(t task) int {
+	if p.banded {
+		return t.start
+	}
+	return t.i0
 }
 
 // packB packs columns [j0, j1) of block b into s, from the panel on that
@@ -207,7 +236,7 @@ func (p *product) multiply(s *scratch, b block, t task) {
 	p.setScale(x, b.first)
 	for i := t.i0; i < t.i1; i += p.kernel.MR {
 		m, j := min(p.kernel.MR, t.i1-i), t.j0
-		p.rowsOfA(x, s, b, t.i0, i, m)
+		p.rowsOfA(x, s, b, p.firstRow(t), i, m)
 		if fused > 0 {
 			p.fusedTiles(x, s, b, i, j, fused)
 			j, fused = j+fused, 0

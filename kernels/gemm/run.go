@@ -4,6 +4,7 @@ import (
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
 	"vgpu/kernels/pool"
+	"vgpu/kernels/simd"
 )
 
 // slabBytes bounds the scratch copy of C that outputs need which the
@@ -131,19 +132,29 @@ func convertRows(w *pool.Worker, dst, src ndarray.Array) error {
 
 // sizes are the bytes of a problem's buffers.
 type sizes struct {
-	a, b, init, stage int // of each worker
-	slab              int
+	panel          int // MR rows of A
+	panels         int // of a block of A, or of a band where that is packed
+	b, init, stage int // of each worker, as the panels are
+	slab           int
 }
 
 // own is the bytes of each worker's buffers.
-func (z *sizes) own() int64 { return int64(z.a + z.b + z.init + z.stage) }
+func (z *sizes) own() int64 { return int64(z.panels*z.panel + z.b + z.init + z.stage) }
+
+// narrow makes room for a block of A only.
+func (z *sizes) narrow(q *Problem) { z.panels = min(z.panels, q.Params.MC/q.kernel.MR) }
 
 // sizesFor computes what an m x n x k product needs at the most.
 func (q *Problem) sizesFor(m, n, k int, slab bool) (z sizes) {
 	kernel := q.kernel
 	elem, group := kernel.Type.ElemBytes(), kernel.Type.Group()
 	steps := min(stepsKC, (k+group-1)/group)
-	z.a = roundUp(min(q.Params.MC, m), kernel.MR) * steps * elem
+	rows := q.Params.MC
+	if kernel.ISA == simd.AVX2 {
+		rows *= bandBlocks
+	}
+	z.panel = kernel.MR * steps * elem
+	z.panels = (min(rows, m) + kernel.MR - 1) / kernel.MR
 	cols := roundUp(min(q.Params.NC*wideness(steps)+kernel.NR, n), kernel.NR) // the last block takes a narrow rest
 	z.b = cols * steps * elem
 	z.stage = stageBytes(kernel, steps)
@@ -234,13 +245,13 @@ func (q *Problem) newBuffers(mem kernels.Memory, t int) *buffers {
 
 // buffers allocates for t workers.
 func (z sizes) buffers(mem kernels.Memory, t int) *buffers {
-	b := &buffers{}
+	b := &buffers{panels: z.panels}
 	b.some.L = &b.mu
 	if z.slab > 0 {
 		b.slab = mem.Alloc(z.slab)
 	}
 	for range t {
-		s := &scratch{a: mem.Alloc(z.a), b: mem.Alloc(z.b), stage: mem.Alloc(z.stage), user: len(b.free)}
+		s := &scratch{a: mem.Alloc(z.panels * z.panel), b: mem.Alloc(z.b), stage: mem.Alloc(z.stage), packed: make([]packedA, z.panels), user: len(b.free)}
 		if z.init > 0 {
 			s.init = mem.Alloc(z.init)
 		}

@@ -80,13 +80,20 @@ type cut struct {
 	// rowsFirst: tiles go on along the columns first, so that a panel of A that
 	// has all of k stays; else along the rows.
 	rowsFirst bool
+	// Only a block of A is packed at a time: a band would take more than a little of the memory.
+	narrow bool
 }
+
+// bandShare is the part of memory that packing bands of A may take.
+const bandShare = 24
 
 // newCut cuts a problem for mem bytes of memory. The error is a
 // *[stream.NoMemError].
 func newCut(q *Problem, single bool, mem int64) (*cut, error) {
 	c := &cut{q: q, way: q.wayOf(single)}
-	_, _, c.depth = q.shape()
+	m, n, k := q.shape()
+	z := q.sizesFor(m, n, k, false)
+	c.depth, c.narrow = k, int64(q.planThreads())*z.own() > mem/bandShare
 	if q.Alpha == 0 {
 		c.depth = 0
 	}

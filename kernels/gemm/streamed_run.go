@@ -524,6 +524,9 @@ func (c *cut) lenderSizes() (z sizes, items bool) {
 		m, n = n, m
 	}
 	z = c.q.sizesFor(m, n, c.kp, false)
+	if c.narrow {
+		z.narrow(c.q)
+	}
 	return z, slices.Max(append([]int{1}, c.extents[:len(c.extents)-2]...)) > 1 && c.q.smallItems()
 }
 

@@ -13,7 +13,7 @@ import (
 
 // tunedVersion counts changes of what the values of a tuning entry mean, or
 // of the loops they were measured on.
-const tunedVersion = 6
+const tunedVersion = 7
 
 // Class is a set of products that one tuning entry serves. Each extent is
 // rounded up to a power of two between MinExtent and MaxExtent, which stands for
