@@ -20,9 +20,10 @@ var exhaustive = os.Getenv("VGPU_EXHAUSTIVE") != ""
 // allUpTo is the length up to which every one is held to the bound.
 const allUpTo = 4096
 
-// accuracyLengths are the lengths of the sweep, in groups: all up to allUpTo, a
-// thousand random ones up to 10^6, and the powers of two above. In the normal
-// run a sample of each, with -short a smaller one, in which every method is.
+// accuracyLengths are the lengths of the sweep, in groups: all up to allUpTo, those that
+// are one routine on AVX2, a thousand random ones up to 10^6, and the powers of two
+// above. In the normal run a sample of each but the second, with -short a smaller one,
+// in which every method is.
 func accuracyLengths() map[string][]int {
 	groups := map[string][]int{}
 	rng := newRand(17)
@@ -33,6 +34,9 @@ func accuracyLengths() map[string][]int {
 	for n := 1; n <= allUpTo; n++ {
 		if exhaustive || n <= 80 || n%every == 0 {
 			groups["n <= 4096"] = append(groups["n <= 4096"], n)
+		}
+		if simd.FFTPackedColumns(n, 4) > 0 {
+			groups["one routine"] = append(groups["one routine"], n)
 		}
 	}
 	switch {

@@ -17,7 +17,6 @@ type costs struct {
 	transposeCall float64
 	fused         float64 // the routine that does the first sweep if n1 = 16
 	fusedBelow    int     // lengths that may take it
-	wholeUpTo     int     // the longest line that is one routine
 	copied        float64 // a row of fewer than W outputs, which are copied one by one
 	steep         float64 // factor of n1 > n2 above factorAbove: more places to write to at once than to read from
 	secondFrom    int     // bytes of a tile
@@ -26,14 +25,15 @@ type costs struct {
 	columnTile    int
 	long          int                                 // vectors of a block of columns of a line from memoryFrom on, at most
 	blocks        bool                                // calls are of blocks of several vectors; if not, they count for each vector
+	whole         func(n, size int) int               // n1 of a line of n points that is one routine, or 0
 	memory        func(m machine, n1, n2 int) float64 // from factorAbove on, what waits for it
 }
 
 // costsAVX512 were measured on Zen 4. Storing a vector takes four cycles of a pass.
 var costsAVX512 = costs{
 	pass:   [17]float64{2: 4.5, 3: 4.8, 4: 4.5, 5: 5, 7: 6.5, 8: 5, 11: 11, 13: 13, 16: 8.5},
-	second: 3, third: 12, call: 40, transpose: 12, transposeCall: 40, fused: 12, fusedBelow: lineFrom, wholeUpTo: 512, copied: 8, steep: 1.15,
-	secondFrom: 20 << 10, thirdFrom: 512 << 10, columns: 4, columnTile: largeTile, long: 1, memory: memoryAVX512,
+	second: 3, third: 12, call: 40, transpose: 12, transposeCall: 40, fused: 12, fusedBelow: lineFrom, copied: 8, steep: 1.15,
+	secondFrom: 20 << 10, thirdFrom: 512 << 10, columns: 4, columnTile: largeTile, long: 1, whole: wholeAVX512, memory: memoryAVX512,
 }
 
 // costsAVX2 are fitted to the times of all splits of 91 lengths from 64 to 131072, in
@@ -42,8 +42,16 @@ var costsAVX512 = costs{
 // transposition costs its calls: what it takes for each vector is the same in all splits.
 var costsAVX2 = costs{
 	pass:   [17]float64{2: 3.7, 3: 4.3, 4: 3.9, 5: 5.5, 7: 7.7, 8: 5.7, 11: 11.5, 13: 13.4, 16: 7},
-	second: 0.5, third: 1.3, call: 60, transposeCall: 72, fused: 6.8, fusedBelow: factorAbove + 1, wholeUpTo: 2048, copied: 13, steep: 1.1,
-	secondFrom: 20 << 10, thirdFrom: 200 << 10, columns: 16, columnTile: 2 * largeTile, long: 4, blocks: true, memory: memoryAVX2,
+	second: 0.5, third: 1.3, call: 60, transposeCall: 72, fused: 6.8, fusedBelow: factorAbove + 1, copied: 13, steep: 1.1,
+	secondFrom: 20 << 10, thirdFrom: 200 << 10, columns: 16, columnTile: 2 * largeTile, long: 4, blocks: true, whole: simd.FFTPackedColumns, memory: memoryAVX2,
+}
+
+// wholeAVX512 are the lines that are one routine on AVX-512.
+func wholeAVX512(n, _ int) int {
+	if n == 256 || n == 512 {
+		return 16
+	}
+	return 0
 }
 
 // costsOf are those of an instruction set; Go's choices are those of AVX-512.

@@ -228,6 +228,27 @@ func TestMethods(t *testing.T) {
 	}
 }
 
+// TestWholesAreRoutines: a line is one routine where there is one for it.
+func TestWholesAreRoutines(t *testing.T) {
+	for _, isa := range levels() {
+		wholesAreRoutines(t, simd.FFTFor[float32](isa))
+		wholesAreRoutines(t, simd.FFTFor[float64](isa))
+	}
+}
+
+func wholesAreRoutines[T simd.Float](t *testing.T, k *simd.FFTKernels[T]) {
+	m := machineOf(k)
+	for n := 1; n <= allUpTo; n++ {
+		there := k.Packed[n][0] != nil || k.Whole[n][0] != nil
+		if k.ISA != simd.Generic && m.whole(n) != there {
+			t.Errorf("%s, %T: %d points are one routine: %v; there is one: %v", k.ISA, T(0), n, m.whole(n), there)
+		}
+		if n1 := m.wholeColumns(n); n1 > 0 && mustPlan(k, n).two.n1 != n1 {
+			t.Errorf("%s, %T: %d points are planned by columns of %d, not %d", k.ISA, T(0), n, mustPlan(k, n).two.n1, n1)
+		}
+	}
+}
+
 // TestSplits: the chosen factors multiply to n, and the second fills a vector.
 func TestSplits(t *testing.T) {
 	for _, m := range []machine{{16, 4, 16, true, true, &costsAVX512}, {8, 8, 16, true, false, &costsAVX512}, {8, 4, 16, true, true, &costsAVX2}, {4, 8, 8, true, true, &costsAVX2}, {8, 4, 8, false, false, &costsAVX512}, {4, 8, 8, false, false, &costsAVX512}} {

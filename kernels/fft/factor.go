@@ -81,13 +81,15 @@ const (
 	largeTile = 128 << 10
 )
 
-// wholeBytes is the longest line that is one routine: beyond it the twiddles of
-// packed arithmetic do not stay in the first cache.
-const wholeBytes = 16 << 10
-
 // whole tells whether a line of n points is one routine.
-func (m machine) whole(n int) bool {
-	return m.wholes && n >= 256 && n <= m.cost.wholeUpTo && n*2*m.size <= wholeBytes && n&(n-1) == 0
+func (m machine) whole(n int) bool { return m.wholeColumns(n) > 0 }
+
+// wholeColumns is n1 of such a line, or 0.
+func (m machine) wholeColumns(n int) int {
+	if !m.wholes {
+		return 0
+	}
+	return m.cost.whole(n, m.size)
 }
 
 // wholeLen is the tile that such a line may need.
@@ -198,8 +200,8 @@ func split(n int, m machine) (n1, n2 int, ok bool) {
 // bestSplit chooses n = n1·n2 with n2 >= w for the two-step transform; ok is
 // false if there is no such split.
 func (m machine) bestSplit(n int) (n1, n2 int, ok bool) {
-	if m.whole(n) {
-		return 16, n / 16, true
+	if n1 := m.wholeColumns(n); n1 > 0 {
+		return n1, n / n1, true
 	}
 	best := math.Inf(1)
 	for _, d := range divisors(n) {

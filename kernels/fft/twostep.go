@@ -60,7 +60,7 @@ func newTwoStep[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n1, n2 int)
 	t.stream = n1*n2*2*realSize[T]() >= streamBytes
 	t.fused, t.tile, t.s = m.fuses(n1, n2), m.tileLen(n1, n2), m.sLen(n1, n2)
 	r, factored := newRoots(n1*n2), !t.fused && n1*n2 > factorAbove
-	if n1 == 16 && m.whole(n1*n2) {
+	if m.wholeColumns(n1*n2) == n1 {
 		var packed bool
 		if t.whole, packed = k.Packed[n1*n2]; packed {
 			t.t = simd.FFTPacked(n1*n2, k.W, func(e int) (re, im T) { return rootAt[T](r, e) })

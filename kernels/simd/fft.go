@@ -84,8 +84,8 @@ type FFTKernels[T Float] struct {
 	// scale[0]. They are Columns16 of the n/16 columns to s, of 2n reals, with
 	// its twiddles t, and the transform of the rows of s. dst may be src.
 	Whole map[int][2]FFTWhole[T]
-	// Packed are those of AVX2, of n = 16·n2 points up to 2048, which differ in their
-	// twiddles ([FFTPacked]) and keep numbers interleaved in s, of 2n reals.
+	// Packed are those of AVX2, of n = n1·n2 points ([FFTPackedColumns]), which differ in
+	// their twiddles ([FFTPacked]) and keep numbers interleaved in s, of 2n reals.
 	Packed map[int][2]FFTWhole[T]
 	// Deinterleave copies rows x v vectors from Interleaved rows at
 	// src[i*srow:] to Planar rows at dst[i*drow:]; DeinterleaveSwapped reads
@@ -107,13 +107,47 @@ type FFTKernels[T Float] struct {
 	Pack func(z, x, tw []T, h, lo, hi int)
 }
 
+// fftPackedPlan is how a line of n1·n2 points is one routine: columns of n1 points,
+// then rows of n2 = first·last in two passes, or in one if first is 1.
+type fftPackedPlan struct{ n1, first, last int }
+
+func (p fftPackedPlan) n2() int { return p.first * p.last }
+
+// starts lists the first of each w columns; if they are no whole vectors the second
+// overlaps the first.
+func (p fftPackedPlan) starts(w int) []int {
+	out := []int{0}
+	for j2 := (p.n2()-1)%w + 1; j2 < p.n2(); j2 += w {
+		out = append(out, j2)
+	}
+	return out
+}
+
+// fftPackedPlans are those of each length; tools/asmgen/fft has the same list.
+var fftPackedPlans = map[int]fftPackedPlan{
+	256: {16, 1, 16}, 512: {16, 8, 4}, 1024: {16, 8, 8}, 2048: {16, 16, 8},
+	384: {16, 6, 4}, 480: {20, 6, 4}, 500: {20, 5, 5}, 600: {20, 6, 5}, 640: {16, 8, 5}, 720: {20, 6, 6}, 768: {16, 8, 6}, 800: {20, 8, 5}, 960: {20, 8, 6},
+	1000: {20, 10, 5}, 1200: {20, 10, 6}, 1280: {16, 10, 8}, 1440: {20, 12, 6}, 1500: {20, 15, 5}, 1536: {16, 12, 8}, 1600: {20, 10, 8}, 1920: {20, 12, 8},
+	2000: {20, 10, 10},
+}
+
+// FFTPackedColumns is n1 of a line of n points, of reals of so many bytes, that is a
+// routine of [FFTKernels].Packed on AVX2, or 0. Powers of two end at 16 KB, beyond which
+// planar arithmetic is ahead.
+func FFTPackedColumns(n, size int) int {
+	if n&(n-1) == 0 && n*2*size > 16<<10 {
+		return 0
+	}
+	return fftPackedPlans[n].n1
+}
+
 // FFTPacked lists what a routine of [FFTKernels].Packed for n points multiplies by,
 // vector of W/2 numbers by vector, each twice: the cosines of its angles in
 // the even and odd places of the first W reals, then the sines, negative in the
 // even places; of exp(-2πi·e/n) for exponents e as at is given them.
 func FFTPacked[T Float](n, w int, at func(e int) (re, im T)) []T {
-	n2, half := n/16, w/2
-	var out []T
+	p, half := fftPackedPlans[n], w/2
+	out := make([]T, 0, fftPackedLen(n, w))
 	vector := func(first, step int) {
 		from := len(out)
 		out = append(out, make([]T, 2*w)...)
@@ -123,14 +157,14 @@ func FFTPacked[T Float](n, w int, at func(e int) (re, im T)) []T {
 			out[from+w+2*i], out[from+w+2*i+1] = -im, im
 		}
 	}
-	for j2 := 0; j2 < n2; j2 += half { // the columns', of outputs 1 to 15
-		for k1 := 1; k1 < 16; k1++ {
+	for _, j2 := range p.starts(half) { // the columns', of outputs from 1 on
+		for k1 := 1; k1 < p.n1; k1++ {
 			vector(j2*k1, k1)
 		}
 	}
-	for p := range n2 / fftPackedFirst(n2) { // of the first of two passes over rows
-		for j := 1; j < fftPackedFirst(n2); j++ {
-			vector(16*p*j, 0)
+	for i := range p.last { // of the first of two passes over rows
+		for j := 1; j < p.first; j++ {
+			vector(p.n1*i*j, 0)
 		}
 	}
 	return out
@@ -138,13 +172,9 @@ func FFTPacked[T Float](n, w int, at func(e int) (re, im T)) []T {
 
 // fftPackedLen is the length of that list.
 func fftPackedLen(n, w int) int {
-	n2 := n / 16
-	first := fftPackedFirst(n2)
-	return 2 * w * (15*n2/(w/2) + (first-1)*(n2/first))
+	p := fftPackedPlans[n]
+	return 2 * w * ((p.n1-1)*len(p.starts(w/2)) + (p.first-1)*p.last)
 }
-
-// fftPackedFirst is the radix of that pass, or 1 if there is one pass.
-func fftPackedFirst(n2 int) int { return map[int]int{16: 1, 32: 8, 64: 8, 128: 16}[n2] }
 
 // FFTRadices are the radices that have codelets, largest first.
 var FFTRadices = []int{16, 13, 11, 8, 7, 5, 4, 3, 2}

@@ -29,44 +29,43 @@ func fftGeneric[T Float](w int) *FFTKernels[T] {
 	k.Columns16, k.Columns16Swapped = fftColumns16Go(k.Lane, k.FirstN[16]), fftColumns16Go(k.Lane, k.FirstSwappedN[16])
 	k.Whole = map[int][2]FFTWhole[T]{256: fftWholeGo(k, 16), 512: fftWholeGo(k, 32)}
 	k.Packed = map[int][2]FFTWhole[T]{}
-	for _, n := range []int{256, 512, 1024, 2048} {
-		k.Packed[n] = fftPackedGo[T](n, w)
+	for n, p := range fftPackedPlans {
+		k.Packed[n] = fftPackedGo[T](p, w)
 	}
 	return k
 }
 
 // fftPackedGo is the twin of the routines of [FFTKernels].Packed.
-func fftPackedGo[T Float](n, w int) [2]FFTWhole[T] {
-	n2 := n / 16
-	first := fftPackedFirst(n2)
-	last := n2 / first
+func fftPackedGo[T Float](p fftPackedPlan, w int) [2]FFTWhole[T] {
+	columns, first, last := fftColumnDFT[T](p.n1), fftColumnDFT[T](p.first), fftColumnDFT[T](p.last)
+	starts, vectors, row := p.starts(w/2), (p.n1-1)*2*w, 2*p.n1
 	of := func(re, im int) FFTWhole[T] {
 		return func(dst, src, t, s, scale []T) {
 			factor := T(1)
 			if re == 1 {
 				factor = scale[0]
 			}
-			x, rows := new(fftPoint[T]), t[15*n2/(w/2)*2*w:]
-			for j2 := range n2 {
-				x.gather(src[2*j2:], 16, 2*n2, re, im)
-				fftButterfly[T](16)(x)
-				x.packedTwiddle(t[j2/(w/2)*15*2*w:], 16, w, j2%(w/2))
-				x.scatter(s[j2*32:], 16, 2, 0, 1, 1)
-			}
-			for k1 := range 16 {
-				for p := range last {
-					if first == 1 {
-						break
-					}
-					x.gather(s[p*32+2*k1:], first, last*32, 0, 1)
-					fftButterfly[T](first)(x)
-					x.packedTwiddle(rows[p*(first-1)*2*w:], first, w, 0)
-					x.scatter(s[p*32+2*k1:], first, last*32, 0, 1, 1)
+			x := new(fftColumn[T])
+			for b, j2 := range starts {
+				for i := range w / 2 {
+					x.gather(src[2*(j2+i):], p.n1, 2*p.n2(), re, im)
+					columns(x)
+					x.packedTwiddle(t[b*vectors:], p.n1, w, i)
+					x.scatter(s[(j2+i)*row:], p.n1, 2, 0, 1, 1)
 				}
-				for j := range first {
-					x.gather(s[j*last*32+2*k1:], last, 32, 0, 1)
-					fftButterfly[T](last)(x)
-					x.scatter(dst[j*32+2*k1:], last, first*32, re, im, factor)
+			}
+			rows := t[len(starts)*vectors:]
+			for k1 := range p.n1 {
+				for i := range p.last {
+					x.gather(s[i*row+2*k1:], p.first, p.last*row, 0, 1)
+					first(x)
+					x.packedTwiddle(rows[i*(p.first-1)*2*w:], p.first, w, 0)
+					x.scatter(s[i*row+2*k1:], p.first, p.last*row, 0, 1, 1)
+				}
+				for j := range p.first {
+					x.gather(s[j*p.last*row+2*k1:], p.last, row, 0, 1)
+					last(x)
+					x.scatter(dst[j*row+2*k1:], p.last, p.first*row, re, im, factor)
 				}
 			}
 		}
@@ -74,22 +73,73 @@ func fftPackedGo[T Float](n, w int) [2]FFTWhole[T] {
 	return [2]FFTWhole[T]{of(0, 1), of(1, 0)}
 }
 
+// fftColumn holds the points of one DFT of those.
+type fftColumn[T Float] struct{ re, im [20]T }
+
+// fftColumnDFT is the DFT of r points in place.
+func fftColumnDFT[T Float](r int) func(x *fftColumn[T]) {
+	power := r & -r
+	switch {
+	case r == 1:
+		return func(*fftColumn[T]) {}
+	case r == 15:
+		return fftCoprime[T](3, 5)
+	case power > 1 && power < r:
+		return fftCoprime[T](r/power, power)
+	}
+	dft := fftButterfly[T](r)
+	return func(x *fftColumn[T]) {
+		var y fftPoint[T]
+		copy(y.re[:r], x.re[:])
+		copy(y.im[:r], x.im[:])
+		dft(&y)
+		copy(x.re[:r], y.re[:])
+		copy(x.im[:r], y.im[:])
+	}
+}
+
+// fftCoprime is the DFT of a·b points where a and b have no common divisor: number
+// b·i + a·j goes in at (i, j), and number k comes out at (k mod a, k mod b).
+func fftCoprime[T Float](a, b int) func(x *fftColumn[T]) {
+	columns, rows := fftColumnDFT[T](a), fftColumnDFT[T](b)
+	return func(x *fftColumn[T]) {
+		var table [5]fftColumn[T] // rows[k mod a][j]
+		for j := range b {
+			var col fftColumn[T]
+			for i := range a {
+				k := (b*i + a*j) % (a * b)
+				col.re[i], col.im[i] = x.re[k], x.im[k]
+			}
+			columns(&col)
+			for i := range a {
+				table[i].re[j], table[i].im[j] = col.re[i], col.im[i]
+			}
+		}
+		for i := range a {
+			rows(&table[i])
+		}
+		for k := range a * b {
+			x.re[k], x.im[k] = table[k%a].re[k%b], table[k%a].im[k%b]
+		}
+	}
+}
+
 // gather takes r points of interleaved parts at a distance.
-func (x *fftPoint[T]) gather(src []T, r, apart, re, im int) {
+func (x *fftColumn[T]) gather(src []T, r, apart, re, im int) {
 	for k := range r {
 		x.re[k], x.im[k] = src[k*apart+re], src[k*apart+im]
 	}
 }
 
 // scatter gives them back, times a factor.
-func (x *fftPoint[T]) scatter(dst []T, r, apart, re, im int, factor T) {
+func (x *fftColumn[T]) scatter(dst []T, r, apart, re, im int, factor T) {
 	for k := range r {
 		dst[k*apart+re], dst[k*apart+im] = x.re[k]*factor, x.im[k]*factor
 	}
 }
 
 // packedTwiddle multiplies points from 1 on by number i of vectors of [FFTPacked].
-func (x *fftPoint[T]) packedTwiddle(t []T, r, w, i int) {
+func (x *fftColumn[T]) packedTwiddle(t []T, r, w, i int) {
 	for j := 1; j < r; j++ {
 		c, s := t[(j-1)*2*w+2*i], t[(j-1)*2*w+w+2*i+1]
 		x.re[j], x.im[j] = x.re[j]*c-x.im[j]*s, x.re[j]*s+x.im[j]*c

@@ -504,6 +504,186 @@ func fftPacked2048F32AVX2(dst *float32, src *float32, t *float32, s *float32, sc
 //go:noescape
 func fftPacked2048SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
 
+// fftPacked384F32AVX2 transforms 384 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked384F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked384SwappedF32AVX2 transforms 384 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked384SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked480F32AVX2 transforms 480 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked480F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked480SwappedF32AVX2 transforms 480 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked480SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked500F32AVX2 transforms 500 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked500F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked500SwappedF32AVX2 transforms 500 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked500SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked600F32AVX2 transforms 600 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked600F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked600SwappedF32AVX2 transforms 600 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked600SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked640F32AVX2 transforms 640 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked640F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked640SwappedF32AVX2 transforms 640 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked640SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked720F32AVX2 transforms 720 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked720F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked720SwappedF32AVX2 transforms 720 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked720SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked768F32AVX2 transforms 768 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked768F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked768SwappedF32AVX2 transforms 768 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked768SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked800F32AVX2 transforms 800 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked800F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked800SwappedF32AVX2 transforms 800 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked800SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked960F32AVX2 transforms 960 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked960F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked960SwappedF32AVX2 transforms 960 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked960SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked1000F32AVX2 transforms 1000 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1000F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked1000SwappedF32AVX2 transforms 1000 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1000SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked1200F32AVX2 transforms 1200 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1200F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked1200SwappedF32AVX2 transforms 1200 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1200SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked1280F32AVX2 transforms 1280 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1280F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked1280SwappedF32AVX2 transforms 1280 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1280SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked1440F32AVX2 transforms 1440 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1440F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked1440SwappedF32AVX2 transforms 1440 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1440SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked1500F32AVX2 transforms 1500 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1500F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked1500SwappedF32AVX2 transforms 1500 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1500SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked1536F32AVX2 transforms 1536 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1536F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked1536SwappedF32AVX2 transforms 1536 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1536SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked1600F32AVX2 transforms 1600 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1600F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked1600SwappedF32AVX2 transforms 1600 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1600SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked1920F32AVX2 transforms 1920 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1920F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked1920SwappedF32AVX2 transforms 1920 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1920SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked2000F32AVX2 transforms 2000 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked2000F32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
+// fftPacked2000SwappedF32AVX2 transforms 2000 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked2000SwappedF32AVX2(dst *float32, src *float32, t *float32, s *float32, scale *float32)
+
 // fftTransposeF32AVX2 transposes blocks of 8 x 8; its twin is fftTransposeGo.
 //
 //go:noescape
@@ -1033,6 +1213,186 @@ func fftPacked1024F64AVX2(dst *float64, src *float64, t *float64, s *float64, sc
 //
 //go:noescape
 func fftPacked1024SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked384F64AVX2 transforms 384 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked384F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked384SwappedF64AVX2 transforms 384 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked384SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked480F64AVX2 transforms 480 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked480F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked480SwappedF64AVX2 transforms 480 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked480SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked500F64AVX2 transforms 500 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked500F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked500SwappedF64AVX2 transforms 500 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked500SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked600F64AVX2 transforms 600 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked600F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked600SwappedF64AVX2 transforms 600 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked600SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked640F64AVX2 transforms 640 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked640F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked640SwappedF64AVX2 transforms 640 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked640SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked720F64AVX2 transforms 720 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked720F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked720SwappedF64AVX2 transforms 720 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked720SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked768F64AVX2 transforms 768 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked768F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked768SwappedF64AVX2 transforms 768 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked768SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked800F64AVX2 transforms 800 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked800F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked800SwappedF64AVX2 transforms 800 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked800SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked960F64AVX2 transforms 960 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked960F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked960SwappedF64AVX2 transforms 960 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked960SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked1000F64AVX2 transforms 1000 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1000F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked1000SwappedF64AVX2 transforms 1000 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1000SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked1200F64AVX2 transforms 1200 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1200F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked1200SwappedF64AVX2 transforms 1200 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1200SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked1280F64AVX2 transforms 1280 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1280F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked1280SwappedF64AVX2 transforms 1280 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1280SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked1440F64AVX2 transforms 1440 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1440F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked1440SwappedF64AVX2 transforms 1440 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1440SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked1500F64AVX2 transforms 1500 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1500F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked1500SwappedF64AVX2 transforms 1500 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1500SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked1536F64AVX2 transforms 1536 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1536F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked1536SwappedF64AVX2 transforms 1536 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1536SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked1600F64AVX2 transforms 1600 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1600F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked1600SwappedF64AVX2 transforms 1600 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1600SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked1920F64AVX2 transforms 1920 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1920F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked1920SwappedF64AVX2 transforms 1920 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked1920SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked2000F64AVX2 transforms 2000 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked2000F64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
+
+// fftPacked2000SwappedF64AVX2 transforms 2000 points; its twin is fftPackedGo.
+//
+//go:noescape
+func fftPacked2000SwappedF64AVX2(dst *float64, src *float64, t *float64, s *float64, scale *float64)
 
 // fftTransposeF64AVX2 transposes blocks of 4 x 4; its twin is fftTransposeGo.
 //

@@ -80,7 +80,7 @@ func GoFiles() (map[string][]byte, error) {
 		}
 		fmt.Fprintf(&b, "},\nasmPacked: map[int][2]fftAsmWhole[%s]{\n", t.typeName())
 		for _, p := range t.packedWholes() {
-			fmt.Fprintf(&b, "%d: {%s, %s},\n", fusedRadix*p.n2, t.packedName(p.n2, interleaved), t.packedName(p.n2, swapped))
+			fmt.Fprintf(&b, "%d: {%s, %s},\n", p.n(), t.packedName(p, interleaved), t.packedName(p, swapped))
 		}
 		fmt.Fprintf(&b, "},\n")
 		fmt.Fprintf(&b, "}\n")

@@ -139,7 +139,7 @@ func (e *evaluator) ofPacked(v *value) complex128 {
 // TestPackedProgramsAreDFTs is the same of packed arithmetic.
 func TestPackedProgramsAreDFTs(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 1))
-	for _, r := range []int{4, 8, 16} {
+	for _, r := range []int{2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20} {
 		tg := &target{Context: build.NewContext(), size: 8, consts: map[string]operand.Mem{}, prog: &program{}}
 		e := &evaluator{t: t, inputs: map[*value]float64{}, done: map[*value]float64{}}
 		x, in := make([]*value, r), make([]complex128, r)

@@ -31,12 +31,80 @@ func (t *target) addTurned(a *value, c float64, b *value) *value {
 	return t.madd(b, factor{mem: &m}, a, minus)
 }
 
-// packedDFT is [target.dft] of 4, 8 or 16 packed vectors.
+// packedDFT is [target.dft] of packed vectors, whose number is also a product of a
+// power of two and 3, 5 or 15.
 func (t *target) packedDFT(x []*value) []*value {
 	n := len(x)
-	if n == 2 {
+	power := n & -n
+	switch {
+	case n == 2:
 		return []*value{t.add(x[0], x[1]), t.sub(x[0], x[1])}
+	case power == n:
+		return t.packedTree(x)
+	case power > 1:
+		return t.packedCoprime(x, n/power, power)
+	case n == 15:
+		return t.packedCoprime(x, 3, 5)
 	}
+	return t.packedOdd(x)
+}
+
+// packedCoprime is the DFT of a·b points where a and b have no common divisor: number
+// b·i + a·j goes in at (i, j), and number k comes out at (k mod a, k mod b), so
+// that there are no twiddles (Good, J. R. Statist. Soc. B 20, 1958). fftCoprime of
+// kernels/simd is its twin.
+func (t *target) packedCoprime(x []*value, a, b int) []*value {
+	rows := make([][]*value, a) // rows[k mod a][j]
+	for j := range b {
+		col := make([]*value, a)
+		for i := range col {
+			col[i] = x[(b*i+a*j)%(a*b)]
+		}
+		for k, y := range t.packedDFT(col) {
+			rows[k] = append(rows[k], y)
+		}
+	}
+	for i, row := range rows {
+		rows[i] = t.packedDFT(row)
+	}
+	out := make([]*value, a*b)
+	for k := range out {
+		out[k] = rows[k%a][k%b]
+	}
+	return out
+}
+
+// packedOdd is [target.odd] of packed vectors. A sine half is a sum times the sine of
+// its first term, so its parts are exchanged once.
+func (t *target) packedOdd(x []*value) []*value {
+	r := len(x)
+	h := (r - 1) / 2
+	sums, diffs := make([]*value, h+1), make([]*value, h+1)
+	y := make([]*value, r)
+	y[0] = x[0]
+	for k := 1; k <= h; k++ {
+		sums[k], diffs[k] = t.add(x[k], x[r-k]), t.sub(x[k], x[r-k])
+		y[0] = t.add(y[0], sums[k])
+	}
+	for j := 1; j <= h; j++ {
+		a, b := x[0], diffs[1]
+		_, first := root(j, r)
+		for k := 1; k <= h; k++ {
+			c, s := root(j*k%r, r)
+			a = t.addScaled(a, c, sums[k])
+			if k > 1 {
+				b = t.addScaled(b, s/first, diffs[k])
+			}
+		}
+		b = t.exchanged(b)
+		y[j], y[r-j] = t.addTurned(a, first, b), t.addTurned(a, -first, b)
+	}
+	return y
+}
+
+// packedTree is the DFT of 4, 8 or 16 packed vectors.
+func (t *target) packedTree(x []*value) []*value {
+	n := len(x)
 	a := n / 4
 	rows := make([][]*value, a) // rows[j1][k2]
 	for k2 := range 4 {

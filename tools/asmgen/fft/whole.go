@@ -21,10 +21,10 @@ func (t *target) wholeName(n2 int, in layout) string {
 	return fmt.Sprintf("fftWhole%d%s%s", fusedRadix*n2, map[layout]string{swapped: "Swapped"}[in], t.suffix())
 }
 
-// wholeBegin begins a routine of 16·n2 points.
-func (t *target) wholeBegin(name, twin string, n2 int) {
+// wholeBegin begins a routine of n points.
+func (t *target) wholeBegin(name, twin string, n int) {
 	t.Function(name)
-	t.Doc(fmt.Sprintf("%s transforms %d points; its twin is %s.", name, fusedRadix*n2, twin))
+	t.Doc(fmt.Sprintf("%s transforms %d points; its twin is %s.", name, n, twin))
 	t.Pragma("noescape")
 	t.SignatureExpr(fmt.Sprintf("func(dst, src, t, s, scale *%s)", t.typeName()))
 	t.alignFrame(0)
@@ -39,7 +39,7 @@ func (t *target) wholeBegin(name, twin string, n2 int) {
 // lanes are 16, nothing leaves the registers but what they cannot hold; else the
 // first sweep goes to s.
 func (t *target) whole(n2 int, in layout) {
-	t.wholeBegin(t.wholeName(n2, in), "fftWholeGo", n2)
+	t.wholeBegin(t.wholeName(n2, in), "fftWholeGo", fusedRadix*n2)
 	t.loadOne()
 	out := layout(interleaved)
 	if in == swapped {
