@@ -6,6 +6,7 @@
 #
 #   sh tools/kernels.sh bin/vgpu                     all of them
 #   RELEASES="bullseye" sh tools/kernels.sh bin/vgpu Linux 5.10 alone
+#   PARTS="group" sh tools/kernels.sh bin/vgpu       some parts of guest.sh only: modes, crash, group
 set -eu
 vgpu=$(realpath "$1")
 repo=$(realpath "$(dirname "$0")/..")
@@ -45,6 +46,7 @@ initramfs() { # ROOT OUT
 	done
 	cp "$vgpu" "$2/bin/vgpu"
 	cp "$repo/tests/kernels/guest.sh" "$2/guest.sh"
+	echo "${PARTS:-}" >"$2/parts"
 	cat >"$2/init" <<'INIT'
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -60,9 +62,10 @@ for m in /modules/*; do
 done
 mkdir -p /dev/shm /run /tmp
 mount -t tmpfs shm /dev/shm
+mount -t cgroup2 group /sys/fs/cgroup
 mount -t ext4 /dev/vda /disk
 mkdir /disk/spill
-sh /guest.sh /bin/vgpu /work /disk/spill
+sh /guest.sh /bin/vgpu /work /disk/spill $(cat /parts)
 echo "guest ended with $?"
 poweroff -f
 INIT
