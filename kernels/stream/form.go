@@ -139,6 +139,18 @@ func (f *form) spaced() int {
 	return n
 }
 
+// settle moves long runs to where a room that begins at that place in its page has them
+// congruent with the file: who lends it may align it to cache lines alone. There
+// is a page more than they take.
+func (f *form) settle(room int) {
+	if f.run < longRun || f.file%lineBytes != 0 || room%lineBytes != 0 {
+		return
+	}
+	start := (f.file - room%pageBytes + pageBytes) % pageBytes
+	f.mem.Offset += start - f.start
+	f.start = start
+}
+
 // orient turns memory strides around where the file's are negative, and sets the
 // offset of the first element.
 func (f *form) orient(l ndarray.Layout) {

@@ -69,6 +69,7 @@ func Sink(s kernels.Stored, mem []byte) Piece { return newPiece(s, mem, 0, nil) 
 
 func newPiece(s kernels.Stored, mem []byte, gap int, owned []bool) Piece {
 	f := newForm(s.Layout, gap, owned)
+	f.settle(pageOffset(mem))
 	return Piece{Array: ndarray.Array{Layout: f.mem, Data: mem[:f.bytes:f.bytes]}, stored: s, form: f, gap: gap}
 }
 
