@@ -161,7 +161,7 @@ func (v *convolution) bestCut(whole []int) (ax, block int, shape []int) {
 }
 
 func (v *convolution) cost(c *kernels.Call, x, h ndarray.Layout) kernels.Cost {
-	cost := kernels.Cost{Bytes: float64(x.Bytes() + h.Bytes() + 2*product(v.out)*v.prec.Size())}
+	cost := kernels.Cost{Bytes: float64(x.Bytes() + h.Bytes() + 2*product(v.out)*v.prec.Size()), Work: v.work()}
 	unit, size := v.unit(), v.prec.Size()
 	v.threads = planThreads(c)
 	cost.Scratch = int64(unit*(product(v.x)+product(v.h)+product(v.out))) * int64(size) // copies, where they cannot be used as they lie

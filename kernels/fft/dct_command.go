@@ -95,6 +95,7 @@ func (r *trigRequest) cost(c *kernels.Call, in ndarray.Layout) kernels.Cost {
 		Flops:   flops,
 		Bytes:   float64(in.Bytes() + n*r.prec.Size()),
 		Scratch: int64(2*n+r.need().total(r.threads)) * int64(r.prec.Size()),
+		Work:    r.work(),
 	}
 }
 

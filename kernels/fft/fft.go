@@ -233,6 +233,7 @@ func (r *request) cost(c *kernels.Call, in ndarray.Layout) kernels.Cost {
 		Flops:   flops,
 		Bytes:   float64(in.Bytes() + product(r.out)*complexOf(r.prec).Size()),
 		Scratch: int64(r.copies()+r.need().total(r.threads)) * int64(r.prec.Size()),
+		Work:    r.work(),
 	}
 }
 

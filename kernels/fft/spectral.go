@@ -182,6 +182,7 @@ func (s *segments) cost(c *kernels.Call, in ndarray.Layout) kernels.Cost {
 		Flops:   float64(n) * 2.5 * float64(s.unit()*s.nfft) * math.Log2(float64(s.nfft)+1),
 		Bytes:   float64(in.Bytes() + out*s.prec.Size()),
 		Scratch: int64(reals+s.need().total(s.threads)) * int64(s.prec.Size()),
+		Work:    s.work(),
 	}
 }
 

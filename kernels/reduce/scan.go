@@ -28,8 +28,14 @@ func scanKernel(name string) *kernels.Kernel {
 	return k
 }
 
-// scanWork is what an element costs a core, in seconds, for what `explain` expects: `vgpu bench "cumsum x:f32:6144x4096 y"` (Zen 3, AVX2).
-const scanWork = 6e-9
+// scanWork is what an element costs a core, in seconds, for what `explain` expects: `vgpu bench "cumsum x:f32:4096x4096 y axis=1"`, and
+// where lines are cut into pieces, which takes their totals first, or lie across the array, without axis= and with axis=0 (Zen 3, AVX2).
+func scanWork(g *geometry) float64 {
+	if g.inner && g.k <= pieceElements {
+		return 3.4e-9
+	}
+	return 5.3e-9
+}
 
 // oneAxis reads an axis= of a single axis; def is what its absence gives.
 func oneAxis(c *kernels.Call, rank, def int) (int, error) {
@@ -75,7 +81,7 @@ func planScan(v *verb, c *kernels.Call, product bool) (*kernels.Plan, error) {
 	size := scanType(class).Size()
 	lane, before := scanMemory(&g, size)
 	workers := scratch.Workers(c, scanPieces(&g))
-	p.Cost = kernels.Cost{Flops: n, Bytes: float64(in.Layout.Bytes()) + n*float64(result.Size()), Scratch: int64(workers*lane + before), Work: scanWork * n}
+	p.Cost = kernels.Cost{Flops: n, Bytes: float64(in.Layout.Bytes()) + n*float64(result.Size()), Scratch: int64(workers*lane + before), Work: scanWork(&g) * n}
 	p.Stream = func(mem int64) (*kernels.Streamed, error) {
 		return planScanStream(c, p, &g, class, axis < 0, product, mem)
 	}
