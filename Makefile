@@ -33,7 +33,7 @@ lint:
 	shellcheck $$(git ls-files '*.sh') .ci/run
 	$(GO) test -count=1 ./tools/...
 
-## generate: assembly, manuals and docs anew; `make lint` fails if that changes anything
+## generate: assembly, manuals, docs and the notices of third parties anew; `make lint` fails if that changes anything
 generate:
 	$(GO) generate $(PKGS)
 
