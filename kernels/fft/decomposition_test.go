@@ -90,7 +90,7 @@ func checkSplit[T simd.Float](t *testing.T, s *twoStep[T], x []T) {
 	}
 	plain, streamed := make([]T, 2*n), make([]T, 2*n)
 	run(forward[T]())(plain, x)
-	s.stream = true
+	s.stream = [2]bool{true, true}
 	run(forward[T]())(streamed, x)
 	if !slices.Equal(plain, streamed) {
 		t.Errorf("%s: stores past the caches give other bits", what)

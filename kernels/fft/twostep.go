@@ -31,7 +31,7 @@ type twoStep[T simd.Float] struct {
 	blocks                           int
 	tile                             int                 // reals of each of the two tiles that a sweep needs
 	s                                int                 // reals between the sweeps
-	stream                           bool                // stores of both sweeps go past the caches
+	stream                           [2]bool             // stores of each sweep go past the caches
 	fused                            bool                // n1 is 16: the first sweep is one routine
 	down                             bool                // a call transposes squares of the same columns
 	whole                            [2]simd.FFTWhole[T] // if not nil, all is one: forward, inverse
@@ -47,9 +47,8 @@ type twoStep[T simd.Float] struct {
 // table entries: below it the whole table stays in the second cache.
 const factorAbove = 1 << 14
 
-// streamBytes is the size of a line from which its parts do not stay in the
-// caches between the sweeps: stores that go past them spare reading what they
-// overwrite.
+// streamBytes is the size of an array that does not stay in the caches: stores that go
+// past them spare reading what they overwrite. Lines have a size of their own (costs.stream).
 const streamBytes = 7 << 20
 
 func newTwoStep[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n1, n2 int) (*twoStep[T], error) {
@@ -57,7 +56,8 @@ func newTwoStep[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n1, n2 int)
 	m := machineOf(k)
 	t.v1, t.v2 = m.widths(n1, n2)
 	t.pitchIn, t.pitchOut, t.between, t.step, t.blocks = 2*n2, 2*n1, n2*2*k.W*t.v2, 2*k.W*t.v2, (n1+k.W-1)/k.W
-	t.stream = n1*n2*2*realSize[T]() >= streamBytes
+	past := n1*n2*2*m.size >= m.cost.stream
+	t.stream = [2]bool{past && m.size >= m.cost.streamFirst, past}
 	t.fused, t.tile, t.s = m.fuses(n1, n2), m.tileLen(n1, n2), m.sLen(n1, n2)
 	r, factored := newRoots(n1*n2), !t.fused && n1*n2 > factorAbove
 	if m.wholeColumns(n1*n2) == n1 {
@@ -228,7 +228,7 @@ func (t *twoStep[T]) transpose(s, out []T, block, j2 int) {
 		return
 	}
 	transpose := t.k.Transpose
-	if t.stream {
+	if t.stream[0] {
 		transpose = t.k.TransposeStream
 	}
 	apart, squares := 2*w, t.squares() // of neighbours in s
@@ -310,7 +310,7 @@ func (t *twoStep[T]) rowBlock(dst, s []T, block, k1 int, dir *direction[T], tile
 	}
 	src := rows[T]{buf: s[from:], pitch: pitch}
 	if t.n1 >= t.k.W {
-		stream := t.stream || dir.stream
+		stream := t.stream[1] || dir.stream
 		if r := t.c2.radix; len(r) == 1 { // the call alone, for the sake of short lines
 			t.c2.last(r[0], dir.out, stream, simd.Planar)(dst[2*k1:], src.buf, dir.scale, 1, t.v2, src.pitch, 0, t.pitchOut, 0)
 			return
