@@ -85,7 +85,7 @@ type cut struct {
 }
 
 // bandShare is the part of memory that packing bands of A may take.
-const bandShare = 24
+const bandShare = 16
 
 // newCut cuts a problem for mem bytes of memory. The error is a
 // *[stream.NoMemError].
