@@ -84,6 +84,13 @@ if has fft; then
 	run small "random plane.npy:c64:${n}x$n seed=4" >/dev/null
 	run small "random line.npy:c64:$((n * n)) seed=5" >/dev/null
 fi
+# Products have rounds of their own: what fio has written a virtual machine's host still writes long after.
+i=0
+while has gemm && [ $i -lt "$rounds" ]; do
+	run small 'gemm a.npy b.npy c.npy' | keep streamed
+	run large 'gemm a.npy b.npy c.npy' | keep core
+	i=$((i + 1))
+done
 fio_rate write "$disk/fio" >/dev/null
 i=0
 while [ $i -lt "$rounds" ]; do
@@ -99,10 +106,6 @@ while [ $i -lt "$rounds" ]; do
 	if has sort; then
 		run small 'sort tall.npy sorted.npy axis=0' | keep sort
 		run large 'sort tall.npy sorted.npy axis=0' | keep sortcore
-	fi
-	if has gemm; then
-		run small 'gemm a.npy b.npy c.npy' | keep streamed
-		run large 'gemm a.npy b.npy c.npy' | keep core
 	fi
 	i=$((i + 1))
 done

@@ -53,7 +53,9 @@ func (p *product) grid(w *pool.Worker, b block) grid {
 	bands := (g.rows + bandBlocks*p.params.MC - 1) / (bandBlocks * p.params.MC)
 	g.chunk = p.params.MC
 	if t := threads(w); t > 1 {
-		if more := roundUp(bands, t); g.rows >= more*splitRows || g.rowsFirst {
+		// Who share a band pack a block of B once in all, and a packed A each: that is less where C is wide.
+		apart := g.rowsFirst || !p.banded || g.rows >= n
+		if more := roundUp(bands, t); apart && (g.rows >= more*splitRows || g.rowsFirst) {
 			bands = more
 		}
 		perRow := (n + g.blocks - 1) / g.blocks * max(b.steps, 1)
