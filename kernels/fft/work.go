@@ -6,7 +6,7 @@ import "math"
 // decomposed (cost.go), and what arrays beyond the caches wait for memory. It was measured by
 // `vgpu bench` on a Zen 3 (AVX2), one thread: "fft x:c64:4096x2048 y axes=1", axes=0, of
 // 3600x2000, 2896x2896, 4096x2003, 8388608; "rfft x:f32:4096x4096 y", "dct x:f32:4096x4096 y";
-// "psd x:f32:16777216 y nperseg=1024"; "conv x:f32:2048x2048 h:f32:9x9 y".
+// and, on one and on two, "psd x:f32:16777216 y nperseg=1024"; "conv x:f32:2048x2048 h:f32:9x9 y".
 const (
 	cycle        = 1 / 3.4e9 // seconds
 	sweepFrom    = 4 << 20   // bytes of an array
