@@ -5,21 +5,21 @@
 # interleaved in one run, medians of ROUNDS.
 #
 #   sh tools/spill_bench.sh bin/vgpu [DIR]      DIR: where to spill; needs 8 GB there
-#   PARTS="fft" ROUNDS=5 sh tools/spill_bench.sh bin/vgpu      some parts only: stream, gemm, sort, fft
+#   PARTS="fft" ROUNDS=5 sh tools/spill_bench.sh bin/vgpu      some parts only: stream, gemm, along, fft
 #
 # It prints, a line each (rates in MB/s, of bytes of arrays; the last figure of a line is what is aimed at: 0.9, 0.9, 1.10 at most, 0.85):
 #   memory ...     the sizes: N=8192 is the side of the matrices, memory half of three f32 ones
 #   fio ...        what the disk reads and writes, sequentially
 #   sum, map ...   streamed, and their share of fio's rate
 #   gemm ...       seconds outside memory and in it, and the ratio
-#   sort ...       seconds of a sort along the first axis, of twice the memory with its result, in memory, and the ratio; the bytes that it moves (explain)
+#   along ...      seconds of a sort, a cosine and a real Fourier transform along the first axis, of twice the memory with the result, in memory, and the ratio; the bytes that it moves (explain)
 #   fft 2-D, fft line ...   seconds of an N x N and of an N·N c64 transform (of 4/3 of the memory each), the passes that they
 #                  make (explain), seconds that fio would take to read and to write the array so often, and the share
 set -eu
 bin=$(realpath "$1")
 rounds=${ROUNDS:-3}
 n=${N:-8192}
-parts=" ${PARTS:-stream gemm sort fft} "
+parts=" ${PARTS:-stream gemm along fft} "
 top=$(mktemp -d)
 disk=$(mktemp -d -p "${2:-/var/tmp}")
 trap '"$bin" umount "$top/small" || :; "$bin" umount "$top/large" || :; rm -rf "$top" "$disk"' EXIT
@@ -33,11 +33,11 @@ length=$((mem * 4 / 4))
 "$bin" mount --daemon --mem "$((matrix * 10))" --state "$top/s2" "$top/large" 9>&-
 
 has() { case $parts in *" $1 "*) true ;; *) false ;; esac; }
-# run DEVICE COMMAND: its seconds
+# run DEVICE COMMAND [NAME]: its seconds are one of NAME's
 run() {
 	start=$(date +%s.%N)
 	echo "$2" >"$top/$1/run" || { cat "$top/$1/errors" >&2; exit 1; }
-	date +%s.%N | awk -v a="$start" '{print $1 - a}'
+	date +%s.%N | awk -v a="$start" '{print $1 - a}' >>"$top/${3:-unused}"
 }
 # passes COMMAND: over its arrays
 passes() {
@@ -68,27 +68,42 @@ fft_line() {
 		printf "%-8s %4.0f MB  %6.2f s, %d passes, fio would take %6.2f s   of fio %.2f\n", name, bytes / 1e6, t, p, disk, disk / t
 	}'
 }
+# each_along FUNCTION: with each command along the first axis, by its verb and option
+each_along() {
+	"$1" sort axis
+	"$1" dct axes
+	"$1" rfft axes
+}
+timed() {
+	run small "$1 tall.npy along.npy $2=0" "$1"
+	run large "$1 tall.npy along.npy $2=0" "$1-core"
+}
+told() {
+	awk -v verb="$1" -v s="$(get "$1")" -v c="$(get "$1-core")" -v m="$(moved "$1 tall.npy along.npy $2=0")" 'BEGIN {
+		printf "along, %-4s 2x memory    %6.2f s, in memory %6.2f s  ratio %.2f   %.0f MB moved\n", verb, s, c, s / c, m / 1e6
+	}'
+}
 
-run small "random x.npy:f32:$length seed=3" >/dev/null
+run small "random x.npy:f32:$length seed=3"
 spilled=$(find "$disk/small/data" -type f -size "+$((length * 4 / 1024 - 1))k" | head -n 1) # the file that has x.npy
 [ -n "$spilled" ]
 if has gemm; then
 	for dev in small large; do
-		for m in a b; do run $dev "random $m.npy:f32:${n}x$n seed=1" >/dev/null; done
+		for m in a b; do run $dev "random $m.npy:f32:${n}x$n seed=1"; done
 	done
 fi
-if has sort; then
-	for dev in small large; do run $dev "random tall.npy:f32:$((n * 3 / 2))x$n seed=6" >/dev/null; done
+if has along; then
+	for dev in small large; do run $dev "random tall.npy:f32:$((n * 3 / 2))x$n seed=6"; done
 fi
 if has fft; then
-	run small "random plane.npy:c64:${n}x$n seed=4" >/dev/null
-	run small "random line.npy:c64:$((n * n)) seed=5" >/dev/null
+	run small "random plane.npy:c64:${n}x$n seed=4"
+	run small "random line.npy:c64:$((n * n)) seed=5"
 fi
 # Products have rounds of their own: what fio has written a virtual machine's host still writes long after.
 i=0
 while has gemm && [ $i -lt "$rounds" ]; do
-	run small 'gemm a.npy b.npy c.npy' | keep streamed
-	run large 'gemm a.npy b.npy c.npy' | keep core
+	run small 'gemm a.npy b.npy c.npy' streamed
+	run large 'gemm a.npy b.npy c.npy' core
 	i=$((i + 1))
 done
 fio_rate write "$disk/fio" >/dev/null
@@ -96,17 +111,14 @@ i=0
 while [ $i -lt "$rounds" ]; do
 	fio_rate read "$spilled" >/dev/null # a virtual machine's host has its own cache: warm for both
 	fio_rate read "$spilled" | keep read
-	if has stream; then run small 'sum x.npy s.npy' | keep sum; fi
+	if has stream; then run small 'sum x.npy s.npy' sum; fi
 	fio_rate write "$disk/fio" | keep write
-	if has stream; then run small 'map "y = 2 * x + 1" x=x.npy y=y.npy' | keep map; fi
+	if has stream; then run small 'map "y = 2 * x + 1" x=x.npy y=y.npy' map; fi
 	if has fft; then
-		run small 'fft plane.npy fplane.npy axes=0,1' | keep "fft 2-D"
-		run small 'fft line.npy fline.npy' | keep "fft line"
+		run small 'fft plane.npy fplane.npy axes=0,1' "fft 2-D"
+		run small 'fft line.npy fline.npy' "fft line"
 	fi
-	if has sort; then
-		run small 'sort tall.npy sorted.npy axis=0' | keep sort
-		run large 'sort tall.npy sorted.npy axis=0' | keep sortcore
-	fi
+	if has along; then each_along timed; fi
 	i=$((i + 1))
 done
 awk -v r="$(get read)" -v w="$(get write)" -v bytes="$((length * 4))" -v n="$n" -v mem="$mem" 'BEGIN {
@@ -124,11 +136,7 @@ if has gemm; then
 		printf "gemm, 2x memory    %6.2f s, in memory %6.2f s  ratio %.2f   %.0f GFLOP/s\n", g, c, g / c, 2 * n * n * n / g / 1e9
 	}'
 fi
-if has sort; then
-	awk -v s="$(get sort)" -v c="$(get sortcore)" -v m="$(moved 'sort tall.npy sorted.npy axis=0')" 'BEGIN {
-		printf "sort axis=0, 2x memory    %6.2f s, in memory %6.2f s  ratio %.2f   %.0f MB moved\n", s, c, s / c, m / 1e6
-	}'
-fi
+if has along; then each_along told; fi
 if has fft; then
 	fft_line "fft 2-D" plane.npy axes=0,1
 	fft_line "fft line" line.npy

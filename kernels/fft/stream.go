@@ -41,6 +41,7 @@ type streamed struct {
 	passes  []*pass
 	mem     int64
 	complex ndarray.DType
+	core    *way // how the only axis is gone through in core; nil: as its shape says
 }
 
 // nothing is a run over arrays of no elements.
@@ -62,15 +63,21 @@ func (s *streamed) whole(mem int64) (*kernels.Streamed, error) {
 	if err := s.plan(mem); err != nil {
 		return nil, err
 	}
+	plan := s.planned()
 	if t := s.paneled(mem); len(s.passes) > 0 && t != nil && t.traffic(false) < s.traffic(false) {
-		s = t
+		return pack.Spare(t.planned(), plan), nil
 	}
+	return s.alongPanels(mem, plan), nil
+}
+
+// planned is the plan of the passes.
+func (s *streamed) planned() *kernels.Streamed {
 	out := &kernels.Streamed{Mem: s.mem, Moved: s.traffic(true), Apart: s.traffic(false) - s.traffic(true), Temp: s.temp(), Explain: s.explain()}
 	out.Run = runStreamed[float64](s)
 	if s.r.prec == ndarray.F32 {
 		out.Run = runStreamed[float32](s)
 	}
-	return out, nil
+	return out
 }
 
 // order is the axes as they are done in core.
@@ -231,6 +238,9 @@ func (s *streamed) need(p *pass, in, out []int) (n need) {
 
 // way is how an axis is gone through in core.
 func (s *streamed) way(p *pass, a int) way {
+	if s.core != nil {
+		return *s.core
+	}
 	shape := p.out
 	if s.r.inv {
 		shape = p.in

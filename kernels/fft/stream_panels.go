@@ -6,6 +6,7 @@ import (
 
 	"vgpu/kernels"
 	"vgpu/kernels/ndarray"
+	"vgpu/kernels/pack"
 	"vgpu/kernels/pool"
 	"vgpu/kernels/simd"
 	"vgpu/kernels/stream"
@@ -73,6 +74,38 @@ func (s *streamed) paneled(mem int64) *streamed {
 			return nil
 		}
 	}
+}
+
+// alongPanels is a transform along one axis, a real one or one that is not the first, by way
+// of panels ([pack.Along]), if that costs less than plan.
+func (s *streamed) alongPanels(mem int64, plan *kernels.Streamed) *kernels.Streamed {
+	r := s.r
+	if len(r.axes) != 1 || !r.real && r.axes[0] == 0 {
+		return plan
+	}
+	ax, core := r.axes[0], s.way(s.passes[0], r.axes[0])
+	along := pack.Along{In: tileLayout(s.src, r.in), Out: s.dst, Axis: ax, Apart: r.real}
+	along.Work = func(in, out ndarray.Layout, same bool) (*kernels.Streamed, error) {
+		of := func(shape []int) []int {
+			return append(slices.Clone(in.Shape[:pack.Panel]), shape[ax], in.Shape[pack.Panel+1])
+		}
+		q := *r
+		q.axes, q.shape, q.in, q.out = []int{pack.Panel}, of(r.shape), of(r.in), of(r.out)
+		t := &streamed{r: &q, m: s.m, src: in, dst: out, order: q.axes, within: same, complex: s.complex, core: &core}
+		if err := t.plan(mem); err != nil {
+			return nil, err
+		}
+		return withCopies(t.planned()), nil
+	}
+	return along.ByPanels(mem, plan)
+}
+
+// withCopies puts the copies around what explain says of a pass over panels.
+func withCopies(p *kernels.Streamed) *kernels.Streamed {
+	if p != nil {
+		p.Explain = []kernels.Entry{{Term: "pass1", Text: "to panels"}, {Term: "pass2", Text: p.Explain[0].Text}, {Term: "pass3", Text: "from panels"}}
+	}
+	return p
 }
 
 // through makes the passes by way of q: rows to panels, the first axis, and

@@ -24,10 +24,23 @@ func (r *trigRequest) stream(in, out ndarray.Layout, mem int64) (*kernels.Stream
 	if product(r.shape) == 0 {
 		return nothing(), nil
 	}
-	s, c, from := &trigStream{r}, newChain(mem, out, in), source
-	for i := len(r.axes) - 1; i >= 0; i-- {
+	s := &trigStream{r}
+	plan, err := s.chained(in, out, mem, s.whole)
+	if err != nil {
+		return nil, err
+	}
+	if paneled, err := s.chained(in, out, mem, s.paneled); err == nil && paneled.Temp > plan.Temp {
+		plan = pack.Spare(paneled, plan)
+	}
+	return plan, nil
+}
+
+// chained is a phase an axis, of whole lines or of those that are cut.
+func (s *trigStream) chained(in, out ndarray.Layout, mem int64, whole func(in, out ndarray.Layout, i int, mem int64) (*kernels.Streamed, error)) (*kernels.Streamed, error) {
+	c, from := newChain(mem, out, in), source
+	for i := len(s.axes) - 1; i >= 0; i-- {
 		plan, err := pack.FirstOf(mem,
-			func(mem int64) (*kernels.Streamed, error) { return s.whole(in, out, i, mem) },
+			func(mem int64) (*kernels.Streamed, error) { return whole(c.layout(from), out, i, mem) },
 			func(mem int64) (*kernels.Streamed, error) { return s.lines(c.layout(from), out, i, mem) })
 		c.add(plan, err, result, from)
 		from = result
@@ -37,7 +50,30 @@ func (r *trigRequest) stream(in, out ndarray.Layout, mem int64) (*kernels.Stream
 
 // whole is a pass over whole lines along axis i of the request's.
 func (s *trigStream) whole(in, out ndarray.Layout, i int, mem int64) (*kernels.Streamed, error) {
-	t, err := s.pass(in, out, i, mem)
+	return s.pass(in, out, i, s.axes[i], i < len(s.axes)-1, mem)
+}
+
+// paneled is the same by way of panels, if that costs less.
+func (s *trigStream) paneled(in, out ndarray.Layout, i int, mem int64) (*kernels.Streamed, error) {
+	plan, err := s.whole(in, out, i, mem)
+	if err != nil {
+		return nil, err
+	}
+	along := pack.Along{In: tileLayout(in, s.shape), Out: out, Axis: s.axes[i]}
+	along.Work = func(in, out ndarray.Layout, same bool) (*kernels.Streamed, error) {
+		q := *s.trigRequest
+		q.shape = slices.Clone(out.Shape)
+		q.shape[pack.Panel] = s.shape[s.axes[i]]
+		p, err := (&trigStream{&q}).pass(in, out, i, pack.Panel, same, mem)
+		return withCopies(p), err
+	}
+	return along.ByPanels(mem, plan), nil
+}
+
+// pass is a pass over whole lines along an axis, by axis i of the request's; with same
+// the numbers are changed where they are.
+func (s *trigStream) pass(in, out ndarray.Layout, i, ax int, same bool, mem int64) (*kernels.Streamed, error) {
+	t, err := s.tiling(in, out, ax, same, mem)
 	if err != nil {
 		return nil, err
 	}
@@ -48,18 +84,17 @@ func (s *trigStream) whole(in, out ndarray.Layout, i int, mem int64) (*kernels.S
 		run = runTrigPass[float32]
 	}
 	plan.Run = func(x *kernels.Exec) error {
-		return run(x, s, t, i, []kernels.Stored{x.Dst[0], x.Src[0]})
+		return run(x, s, t, i, ax, []kernels.Stored{x.Dst[0], x.Src[0]})
 	}
 	return plan, nil
 }
 
-// pass is the tiles for an axis: what it reads and writes, or what it changes.
-func (s *trigStream) pass(in, out ndarray.Layout, i int, mem int64) (*stream.Tiling, error) {
-	ax := s.axes[i]
+// tiling is the tiles for an axis: what it reads and writes, or what it changes.
+func (s *trigStream) tiling(in, out ndarray.Layout, ax int, same bool, mem int64) (*stream.Tiling, error) {
 	cuts := stream.Cuts{Whole: make([]bool, len(s.shape)), Scratch: func(extents []int) int64 { return s.scratch(extents, ax) }}
 	cuts.Whole[ax] = true
 	ops := []stream.Operand{{Layout: out, Load: true, Store: true}}
-	if i == len(s.axes)-1 {
+	if !same {
 		from := stream.Operand{Layout: in, Load: true}
 		for a, n := range s.shape {
 			if a == ax {
@@ -94,10 +129,10 @@ func (s *trigStream) scratch(extents []int, ax int) int64 {
 	return int64(stream.Padded(s.unit*product(extents)*size) + stream.Padded(n.alone*size) + s.threads*stream.Padded(n.task*size))
 }
 
-// runTrigPass transforms along axis i of the request's. stored are the output, and
+// runTrigPass transforms along an axis, by axis i of the request's. stored are the output, and
 // the input, for the pass that reads it.
-func runTrigPass[T simd.Float](x *kernels.Exec, s *trigStream, t *stream.Tiling, i int, stored []kernels.Stored) error {
-	ax, k := s.axes[i], simd.FFT[T]()
+func runTrigPass[T simd.Float](x *kernels.Exec, s *trigStream, t *stream.Tiling, i, ax int, stored []kernels.Stored) error {
+	k := simd.FFT[T]()
 	line, err := newTrig(x.W, k, s.shape[ax], s.kind, s.sine, s.ortho, s.scale[i])
 	if err != nil {
 		return err
