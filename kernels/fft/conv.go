@@ -50,15 +50,15 @@ func convPlan(corr bool) func(c *kernels.Call) (*kernels.Plan, error) {
 		if err := realRefusal(c, out.DType); err != nil {
 			return nil, err
 		}
+		to := stream.Output(c, 0, out)
 		p := &kernels.Plan{
 			Out:     []kernels.OutSpec{out},
-			Cost:    v.cost(c, x.Layout, h.Layout),
+			Cost:    v.cost(c, x.Layout, h.Layout, to),
 			Explain: []kernels.Entry{{Term: "method", Text: v.method}, {Term: "isa", Text: simd.Active().String()}},
 		}
 		if v.method != "direct" {
 			p.Explain = append(p.Explain, kernels.Entry{Term: "transform", Text: ndarray.ShapeString(v.fft)})
 		}
-		to := stream.Output(c, 0, out)
 		p.Stream = func(mem int64) (*kernels.Streamed, error) { return v.stream(x.Layout, h.Layout, to, mem) }
 		if v.prec == ndarray.F32 {
 			p.Run = func(x *kernels.Exec) error { return runConv[float32](x, v) }
@@ -160,11 +160,11 @@ func (v *convolution) bestCut(whole []int) (ax, block int, shape []int) {
 	return ax, n - v.h[ax] + 1, shape
 }
 
-func (v *convolution) cost(c *kernels.Call, x, h ndarray.Layout) kernels.Cost {
+func (v *convolution) cost(c *kernels.Call, x, h, out ndarray.Layout) kernels.Cost {
 	cost := kernels.Cost{Bytes: float64(x.Bytes() + h.Bytes() + 2*product(v.out)*v.prec.Size()), Work: v.work()}
 	unit, size := v.unit(), v.prec.Size()
 	v.threads = planThreads(c)
-	cost.Scratch = int64(unit*(product(v.x)+product(v.h)+product(v.out))) * int64(size) // copies, where they cannot be used as they lie
+	cost.Scratch = int64(v.operandReals(x, h, out)) * int64(size)
 	if v.method == "direct" {
 		cost.Flops = 2 * float64(unit*unit) * float64(product(v.out)) * float64(product(v.h))
 		cost.Scratch += int64(8 * v.directNeed().total(v.threads))
@@ -174,6 +174,15 @@ func (v *convolution) cost(c *kernels.Call, x, h ndarray.Layout) kernels.Cost {
 	cost.Flops = (1 + 2*float64(v.blocks())) * 2.5 * float64(unit) * float64(n) * math.Log2(float64(n)+1)
 	cost.Scratch += int64(v.buffers()+v.spectralNeed().total(v.threads)) * int64(size)
 	return cost
+}
+
+// operandReals is the reals of copies of operands; [kernelOf] always copies for a correlation.
+func (v *convolution) operandReals(x, h, out ndarray.Layout) int {
+	n := copyReals(x, v.x, v.prec, v.complex) + copyReals(out, v.out, v.prec, v.complex)
+	if v.corr {
+		return n + v.unit()*product(v.h)
+	}
+	return n + copyReals(h, v.h, v.prec, v.complex)
 }
 
 // blocks is how many transforms there and back are made.

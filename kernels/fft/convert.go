@@ -57,6 +57,19 @@ func isDirect[T simd.Float](a ndarray.Array, complexes bool) bool {
 	return a.DType == want && a.Direct()
 }
 
+// copyReals is the reals of a copy of an operand, as isDirect decides, or where its shape
+// is not the one that is computed on: what [operand] and [target] borrow.
+func copyReals(l ndarray.Layout, shape []int, prec ndarray.DType, complexes bool) int {
+	want, unit := prec, 1
+	if complexes {
+		want, unit = complexOf(prec), 2
+	}
+	if l.DType == want && slices.Equal(l.Shape, shape) && !l.Swapped && l.Contiguous() && l.Offset%prec.Size() == 0 {
+		return 0
+	}
+	return unit * product(shape)
+}
+
 // borrow makes an array of T, or of its complex type, in the run's scratch
 // memory.
 func borrow[T simd.Float](x *kernels.Exec, shape []int, complexes bool) ndarray.Array {

@@ -49,8 +49,8 @@ func trigPlan(inv, sine bool) func(c *kernels.Call) (*kernels.Plan, error) {
 		if _, err := ndarray.CheckShape(ndarray.C128, r.shape); err != nil {
 			return nil, c.Opt("n").Errorf("%v", err)
 		}
-		p := &kernels.Plan{Out: []kernels.OutSpec{out}, Cost: r.cost(c, in.Layout), Explain: []kernels.Entry{{Term: "isa", Text: simd.Active().String()}}}
 		to := stream.Output(c, 0, out)
+		p := &kernels.Plan{Out: []kernels.OutSpec{out}, Cost: r.cost(c, in.Layout, to), Explain: []kernels.Entry{{Term: "isa", Text: simd.Active().String()}}}
 		p.Stream = func(mem int64) (*kernels.Streamed, error) { return r.stream(in.Layout, to, mem) }
 		if r.prec == ndarray.F32 {
 			p.Run = func(x *kernels.Exec) error { return runTrig[float32](x, r) }
@@ -81,7 +81,7 @@ func (r *trigRequest) resolve(c *kernels.Call, in *kernels.Input, inv bool) erro
 	return nil
 }
 
-func (r *trigRequest) cost(c *kernels.Call, in ndarray.Layout) kernels.Cost {
+func (r *trigRequest) cost(c *kernels.Call, in, out ndarray.Layout) kernels.Cost {
 	r.threads = planThreads(c)
 	n := product(r.shape) * r.unit
 	if n == 0 {
@@ -91,10 +91,11 @@ func (r *trigRequest) cost(c *kernels.Call, in ndarray.Layout) kernels.Cost {
 	for _, a := range r.axes {
 		flops += float64(n) * (2.5*math.Log2(float64(max(r.shape[a], 2))) + 6)
 	}
+	copies := copyReals(in, r.shape, r.prec, r.unit == 2) + copyReals(out, r.shape, r.prec, r.unit == 2)
 	return kernels.Cost{
 		Flops:   flops,
 		Bytes:   float64(in.Bytes() + n*r.prec.Size()),
-		Scratch: int64(2*n+r.need().total(r.threads)) * int64(r.prec.Size()),
+		Scratch: int64(copies+r.need().total(r.threads)) * int64(r.prec.Size()),
 		Work:    r.work(),
 	}
 }

@@ -148,14 +148,14 @@ func fourierPlan(inv, real bool) func(c *kernels.Call) (*kernels.Plan, error) {
 		if _, err := ndarray.CheckShape(ndarray.C128, r.shape); err != nil {
 			return nil, c.Opt("n").Errorf("%v", err)
 		}
+		to := stream.Output(c, 0, out)
 		p := &kernels.Plan{
 			Out:     []kernels.OutSpec{out},
-			Cost:    r.cost(c, in.Layout),
+			Cost:    r.cost(c, in.Layout, to),
 			Explain: append(r.explain(), kernels.Entry{Term: "tuning", Text: r.tuned(c)}),
 			Alias:   !real && in.Layout.DType == out.DType && slices.Equal(in.Layout.Shape, r.out),
 		}
 		p.Threads = r.params.Ways
-		to := stream.Output(c, 0, out)
 		p.Stream = func(mem int64) (*kernels.Streamed, error) { return r.stream(in.Layout, to, mem) }
 		if r.prec == ndarray.F32 {
 			p.Run = func(x *kernels.Exec) error { return runFourier[float32](x, r) }
@@ -217,7 +217,7 @@ func (r *request) resolve(c *kernels.Call, in *kernels.Input) error {
 // points is the number of elements of the transform.
 func (r *request) points() int { return product(r.shape) }
 
-func (r *request) cost(c *kernels.Call, in ndarray.Layout) kernels.Cost {
+func (r *request) cost(c *kernels.Call, in, out ndarray.Layout) kernels.Cost {
 	r.threads = planThreads(c)
 	if r.points() == 0 {
 		return kernels.Cost{} // however long the axes are
@@ -232,14 +232,20 @@ func (r *request) cost(c *kernels.Call, in ndarray.Layout) kernels.Cost {
 	return kernels.Cost{
 		Flops:   flops,
 		Bytes:   float64(in.Bytes() + product(r.out)*complexOf(r.prec).Size()),
-		Scratch: int64(r.copies()+r.need().total(r.threads)) * int64(r.prec.Size()),
+		Scratch: int64(r.copies(in, out)+r.need().total(r.threads)) * int64(r.prec.Size()),
 		Work:    r.work(),
 	}
 }
 
-// copies bounds the reals of copies of input and output where they cannot be
-// used as they lie, and of the input of an inverse real transform.
-func (r *request) copies() int { return 4*product(r.in) + 2*product(r.out) }
+// copies is the reals of copies of input and output where they cannot be
+// used as they lie, and of what an inverse real transform over several axes passes through.
+func (r *request) copies(in, out ndarray.Layout) int {
+	n := copyReals(in, r.in, r.prec, !r.real || r.inv) + copyReals(out, r.out, r.prec, !r.real || !r.inv)
+	if r.real && r.inv && len(r.axes) > 1 {
+		n += 2 * product(r.in)
+	}
+	return n
+}
 
 // need is the scratch of [fourier].
 func (r *request) need() need {

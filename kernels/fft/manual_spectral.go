@@ -76,7 +76,7 @@ func segmentKernel(name, summary, win, detrend, scaling, text string, example ke
 			Description: text,
 			Operands:    []kernels.Entry{{Term: "X", Text: "signals along axis"}, {Term: "Y", Text: "the result"}},
 			Types:       typesText + " Results are real (stft: complex), of the precision computed in.",
-			Cost:        "2.5·nfft·log2(nfft) flops a segment (twice that for complex signals). Scratch: the signals, the result, and one signal's spectra.",
+			Cost:        "2.5·nfft·log2(nfft) flops a segment (twice that for complex signals). Scratch: one signal's spectra; copies of operands that are no plain arrays of the type computed in, the transformed axis last.",
 			Errors: []kernels.Entry{
 				{Term: "EINVAL", Text: "an axis out of range, or without points; nperseg below 1; noverlap not below nperseg; nfft below nperseg; fs not positive; a window that is all zero, or whose parameter is out of range"},
 				{Term: "ENOMEM", Text: "operands and scratch do not fit"},

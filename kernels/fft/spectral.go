@@ -43,13 +43,13 @@ func spectralPlan(kind string) func(c *kernels.Call) (*kernels.Plan, error) {
 		if err := realRefusal(c, out.DType); err != nil {
 			return nil, err
 		}
+		to := stream.Output(c, 0, out)
 		p := &kernels.Plan{
 			Out:  []kernels.OutSpec{out},
-			Cost: s.cost(c, in.Layout),
+			Cost: s.cost(c, in.Layout, to),
 			Explain: []kernels.Entry{{Term: "segments", Text: itoa(s.count)}, {Term: "bins", Text: itoa(s.bins)},
 				{Term: "isa", Text: simd.Active().String()}},
 		}
-		to := stream.Output(c, 0, out)
 		p.Stream = func(mem int64) (*kernels.Streamed, error) { return s.stream(in.Layout, to, mem) }
 		if s.prec == ndarray.F32 {
 			p.Run = func(x *kernels.Exec) error { return runSegments[float32](x, s) }
@@ -170,14 +170,15 @@ func (s *segments) unit() int {
 
 func (s *segments) lines() int { return product(s.shape) / s.shape[s.ax] }
 
-func (s *segments) cost(c *kernels.Call, in ndarray.Layout) kernels.Cost {
+func (s *segments) cost(c *kernels.Call, in, to ndarray.Layout) kernels.Cost {
 	s.threads = planThreads(c)
 	n := s.lines() * s.count
 	out := product(s.out) * s.valueReals()
 	if out == 0 {
 		return kernels.Cost{}
 	}
-	reals := s.unit()*product(s.shape) + out + s.count*s.bins*s.valueReals() + s.n
+	signal := lastAxis(in, s.ax)
+	reals := copyReals(signal, signal.Shape, s.prec, s.complex) + copyReals(to, s.out, s.prec, s.kind == "stft") + s.count*s.bins*s.valueReals() + s.n
 	return kernels.Cost{
 		Flops:   float64(n) * 2.5 * float64(s.unit()*s.nfft) * math.Log2(float64(s.nfft)+1),
 		Bytes:   float64(in.Bytes() + out*s.prec.Size()),
@@ -213,15 +214,8 @@ func runSegments[T simd.Float](x *kernels.Exec, s *segments) error {
 		return nil
 	}
 	u := s.unit()
-	// The transformed axis goes last, so that a line is contiguous.
-	axes := make([]int, 0, len(s.shape))
-	for a := range s.shape {
-		if a != s.ax {
-			axes = append(axes, a)
-		}
-	}
-	axes = append(axes, s.ax)
-	view := x.In[0].Permute(axes...)
+	view := x.In[0] // the transformed axis goes last, so that a line is contiguous
+	view.Layout = lastAxis(view.Layout, s.ax)
 	signal, err := operand[T](x, view, s.complex)
 	if err != nil {
 		return err

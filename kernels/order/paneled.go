@@ -13,7 +13,9 @@ import (
 // and that costs less than otherwise; else otherwise.
 func (s *sorting) panels(mem int64, otherwise *kernels.Streamed) *kernels.Streamed {
 	along := pack.Along{In: s.c.In[0].Layout, Out: stream.Output(s.c, 0, s.out), Axis: s.axis, Apart: s.index}
-	along.Work = func(in, out ndarray.Layout, same bool) (*kernels.Streamed, error) { return s.inPanels(in, out, same, mem) }
+	along.Work = func(in, out ndarray.Layout, same bool) (*kernels.Streamed, error) {
+		return s.inPanels(in, out, same, mem)
+	}
 	return along.ByPanels(mem, otherwise)
 }
 

@@ -1,5 +1,6 @@
 // Package pack copies arrays outside memory, for kernels that want their
-// elements to lie in another order than they do, and joins the refusals of what
+// elements to lie in another order than they do, goes by way of panels for those that
+// work along an axis across the file ([Along]), and joins the refusals of what
 // such a kernel plans in phases.
 //
 // # Model

@@ -185,3 +185,32 @@ func TestCheapestOf(t *testing.T) {
 		}
 	}
 }
+
+// A plan that is refused temporary space gives way to another, however often it had some; any other
+// error is its own.
+func TestSpare(t *testing.T) {
+	asks := func(sizes ...int64) *kernels.Streamed {
+		return &kernels.Streamed{Mem: 5, Run: func(x *kernels.Exec) error {
+			for _, n := range sizes {
+				if _, err := x.Temp(n); err != nil {
+					return err
+				}
+			}
+			return errOther
+		}}
+	}
+	ran := false
+	plain := &kernels.Streamed{Mem: 7, Run: func(*kernels.Exec) error { ran = true; return nil }}
+	for _, c := range []struct {
+		plan  *kernels.Streamed
+		spare bool
+		err   error
+	}{{asks(), false, errOther}, {asks(1<<20, 9), false, errOther}, {asks(1<<20 + 1), true, nil}, {asks(9, 1<<21), true, nil}} {
+		ran = false
+		s := pack.Spare(c.plan, plain)
+		err := onWorker(t, kerneltest.NewDisk(t), s.Run)
+		if err != c.err || ran != c.spare || s.Mem != 7 {
+			t.Errorf("%v, the other ran: %t, %d bytes", err, ran, s.Mem)
+		}
+	}
+}

@@ -251,14 +251,14 @@ func Spare(plan, otherwise *kernels.Streamed) *kernels.Streamed {
 	both := *plan
 	both.Mem = max(plan.Mem, otherwise.Mem)
 	both.Run = func(x *kernels.Exec) error {
-		refused := false
-		own := *x
-		own.Temp = func(n int64) (kernels.Blob, error) {
-			b, err := x.Temp(n)
+		refused, temp := false, x.Temp
+		x.Temp = func(n int64) (kernels.Blob, error) {
+			b, err := temp(n)
 			refused = refused || errors.Is(err, syscall.ENOSPC)
 			return b, err
 		}
-		if err := plan.Run(&own); !refused {
+		err := plan.Run(x)
+		if x.Temp = temp; !refused {
 			return err
 		}
 		return otherwise.Run(x)
