@@ -107,6 +107,23 @@ func TestScratchFollowsThreads(t *testing.T) {
 	}
 }
 
+// TestScratchOfPlainOperands: what can be used as it lies is not copied, and no memory is
+// asked for that.
+func TestScratchOfPlainOperands(t *testing.T) {
+	rng := newRand(95)
+	operands := map[string]ndarray.Array{"z": randomArray(rng, ndarray.C64, 600, 700), "x": randomArray(rng, ndarray.F32, 900, 800), "s": randomArray(rng, ndarray.F64, 1<<19), "h": randomArray(rng, ndarray.F64, 9), "i": randomArray(rng, ndarray.I32, 900, 800)}
+	for line, whole := range map[string]bool{
+		"fft z y": false, "ifft z z axes=0,1": false, "rfft x y axes=0,1": false, "irfft z y": false, "dct x y": false, "conv s h y": false, "psd s y nperseg=64": true, // one line's spectra
+		"fft x y": true, "fft z[::-1] y": true, "dct i y": true, "rfft x y n=700": true,
+	} {
+		j, err := kerneltest.Prepare(t, Kernels(), line, operands)
+		must(t, err)
+		if n, in := j.Plan.Cost.Scratch, int64(j.In[0].Bytes()); (n >= in/2) != whole {
+			t.Errorf("%s: %d bytes of scratch for an input of %d", line, n, in)
+		}
+	}
+}
+
 // TestSpace: slices are lent and come back; beyond the planned ones there is
 // the heap; and alone is one slice.
 func TestSpace(t *testing.T) {
