@@ -75,7 +75,13 @@ func (m machine) columnNeed(g geometry) int { return 4 * m.w * g.n * max(m.block
 // lineNeed is the scratch of one line that is spread over a crew.
 func (m machine) lineNeed(n int) need {
 	out := need{alone: m.scratch(n)}
-	if inner := m.innerLength(n); n >= lineFrom && inner >= lineFrom {
+	if n < lineFrom {
+		return out
+	}
+	inner := m.innerLength(n)
+	if c, ok := m.cyclic(inner); ok && methodFor(n, m) == methodBluestein {
+		out.task = m.cyclicTask(c)
+	} else if inner >= lineFrom {
 		n1, n2, _ := split(inner, m)
 		out.task = 2 * m.tileLen(n1, n2)
 	}

@@ -11,20 +11,27 @@ import (
 //
 //	y[k] = c[k] · Σ (x[j]·c[j]) · conj(c[k-j]).
 type bluestein[T simd.Float] struct {
-	n     int
-	inner *line[T]
+	n, m  int
 	chirp evenTable[T] // c[j], j < n
-	spec  evenTable[T] // transform of conj(c) at j and -j
+	conv  *cyclic[T]   // or, for short ones, lines:
+	inner *line[T]
+	spec  columnSpectrum[T] // transform of conj(c) at j and -j
 	back  *direction[T]
+	past  bool // results go past the caches
 }
 
-func newBluestein[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n int) (*bluestein[T], error) {
+func newBluestein[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n int) (b *bluestein[T], err error) {
 	m := padLength(2*n - 1)
-	inner, err := planned(w, k, m)
+	mach := machineOf(k)
+	b = &bluestein[T]{n: n, m: m, back: inverse[T](1), past: 2*n*mach.size >= mach.cost.stream}
+	if shape, ok := mach.cyclic(m); ok {
+		b.conv, err = newCyclic(w, k, shape)
+	} else {
+		b.inner, err = planned(w, k, m)
+	}
 	if err != nil {
 		return nil, err
 	}
-	b := &bluestein[T]{n: n, inner: inner, back: inverse[T](1)}
 	r := newRoots(2 * n)
 	if m <= wideSpectrumMax {
 		return b, b.shortTables(w, k, r)
@@ -43,8 +50,8 @@ const (
 
 // shortTables makes tables that are whole. The spectrum is divided by m.
 func (b *bluestein[T]) shortTables(w *pool.Worker, k *simd.FFTKernels[T], r *roots) error {
-	n, m := b.n, b.inner.n
-	b.chirp, b.spec = newEvenTable[T](n, n, n), newEvenTable[T](m, m, m)
+	n, m := b.n, b.m
+	b.chirp = newEvenTable[T](n, n)
 	if err := b.fillChirp(w, r, n/2+1); err != nil {
 		return err
 	}
@@ -53,21 +60,28 @@ func (b *bluestein[T]) shortTables(w *pool.Worker, k *simd.FFTKernels[T], r *roo
 		root: func(j int) int { return (2*n - j*j%(2*n)) % (2 * n) },
 		twin: func(j int) int { return (m - j) % m },
 	}
-	if err := spectrum(w, k, b.spec.table, m, r, kernel); err != nil {
+	whole := newTable[T](2 * m)
+	if err := spectrum(w, k, whole, m, r, kernel); err != nil {
 		return err
 	}
-	return b.symmetrize(w)
+	if err := symmetrize(w, whole); err != nil {
+		return err
+	}
+	if b.spec = byColumnBlocks(whole, m, 1, m); b.conv != nil {
+		b.spec = byColumnBlocks(whole, b.conv.shape.n1, b.conv.shape.n2, k.W)
+	}
+	return nil
 }
 
 // longTables makes tables of halves: the chirp's, and its spectrum's as the
 // transform leaves it, not divided by m.
 func (b *bluestein[T]) longTables(w *pool.Worker, r *roots) (err error) {
 	n := b.n
-	b.chirp, b.back = newEvenTable[T](n, n, n/2+1), inverse(T(1/float64(b.inner.n)))
+	b.chirp, b.back = newEvenTable[T](n, n/2+1), inverse(T(1/float64(b.m)))
 	if err := b.fillChirp(w, r, n/2+1); err != nil {
 		return err
 	}
-	b.spec, err = evenTransform(w, b.inner.two, b.kernel)
+	b.spec, err = evenTransform(w, &b.conv.there, b.kernel)
 	return err
 }
 
@@ -101,7 +115,7 @@ func (b *bluestein[T]) fillChirp(w *pool.Worker, r *roots, count int) error {
 // kernel sets dst to the elements from lo on of the convolution's kernel: conj(c[j])
 // at j and m-j, else zero.
 func (b *bluestein[T]) kernel(dst []T, lo int) {
-	n, m, hi := b.n, b.inner.n, lo+len(dst)/2
+	n, m, hi := b.n, b.m, lo+len(dst)/2
 	clear(dst)
 	if lo < n {
 		b.chirp.part(dst[:2*(min(hi, n)-lo)], lo)
@@ -120,8 +134,8 @@ func (b *bluestein[T]) kernel(dst []T, lo int) {
 
 // symmetrize replaces elements k and m-k of the spectrum, equal because the
 // kernel is even, by their mean: half the variance of their errors.
-func (b *bluestein[T]) symmetrize(w *pool.Worker) error {
-	m, s := b.inner.n, b.spec.table
+func symmetrize[T simd.Float](w *pool.Worker, s []T) error {
+	m := len(s) / 2
 	return tabulate(w, (m-1)/2, func(lo, hi int) {
 		for i := lo + 1; i <= hi; i++ {
 			j := m - i
@@ -198,38 +212,78 @@ func spectrum[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], dst []T, m in
 
 // run transforms src to dst, which may be the same; dir as in [line.run].
 func (b *bluestein[T]) run(c *crew[T], k *simd.FFTKernels[T], dst, src []T, dir *direction[T], scratch []T) error {
-	n, m := b.n, b.inner.n
-	x, y, rest := scratch[:2*m], scratch[2*m:4*m], scratch[4*m:] // between the transforms, pieces of rest are theirs
-	err := c.over(n, func(lo, hi int) {
-		from := src[2*lo : 2*hi]
-		if dir.in == simd.Swapped { // ifft(x) = swap(fft(swap(x)))
-			swapParts(x[2*lo:2*hi], from, 1)
-			from = x[2*lo : 2*hi]
-		}
-		b.chirp.times(k, x[2*lo:], from, lo, hi-lo, rest[2*lo:])
+	if b.conv == nil {
+		return b.runLines(k, dst, src, dir, scratch)
+	}
+	return b.conv.run(c, scratch[:b.conv.s], scratch[b.conv.s:], b.back, &cyclicEnds[T]{
+		load:  func(tile []T, j2 int, rest []T) { b.load(tile, src, j2, dir, rest) },
+		times: func(tile []T, k1 int, rest []T) { b.spec.times(k, tile, k1, rest) },
+		store: func(tile []T, j2 int, rest []T) { b.store(dst, tile, j2, dir, rest) },
 	})
-	if err != nil {
+}
+
+// runLines is run by two lines, one there and one back.
+func (b *bluestein[T]) runLines(k *simd.FFTKernels[T], dst, src []T, dir *direction[T], scratch []T) error {
+	n, m := b.n, b.m
+	x, y, rest := scratch[:2*m], scratch[2*m:4*m], scratch[4*m:]
+	if dir.in == simd.Swapped { // ifft(x) = swap(fft(swap(x)))
+		swapParts(x[:2*n], src[:2*n], 1)
+		src = x
+	}
+	mulWhole(k, x, src, b.chirp.table, n, rest)
+	clear(x[2*n:])
+	if err := b.inner.run(nil, k, y, x, forward[T](), rest); err != nil {
 		return err
 	}
-	if err := c.over(m-n, func(lo, hi int) { clear(x[2*(n+lo) : 2*(n+hi)]) }); err != nil {
+	k.Mul(y, y, b.spec.table, m)
+	if err := b.inner.run(nil, k, x, y, b.back, rest); err != nil {
 		return err
 	}
-	if err := b.inner.run(c, k, y, x, forward[T](), rest); err != nil {
-		return err
+	mulWhole(k, dst, x, b.chirp.table, n, rest)
+	if dir.out == simd.Swapped {
+		swapParts(dst[:2*n], dst[:2*n], dir.scale[0])
 	}
-	if err := c.over(m, func(lo, hi int) { b.spec.times(k, y[2*lo:], y[2*lo:], lo, hi-lo, rest[2*lo:]) }); err != nil {
-		return err
+	return nil
+}
+
+// load makes a tile of columns from j2 on: the points times the chirp, and zeros.
+func (b *bluestein[T]) load(tile, src []T, j2 int, dir *direction[T], rest []T) {
+	k, c := b.conv.k, b.conv.shape
+	lanes := k.W * c.v
+	tile = tile[:2*lanes*c.n1]
+	for j := j2; j < b.n; j += c.n2 {
+		row := tile[:2*lanes]
+		from := src[2*j : 2*min(j+lanes, b.n)]
+		if dir.in == simd.Swapped { // ifft(x) = swap(fft(swap(x)))
+			swapParts(row[:len(from)], from, 1)
+			from = row[:len(from)]
+		}
+		b.chirp.times(k, row, from, j, len(from)/2, rest)
+		clear(row[len(from):])
+		tile = tile[2*lanes:]
 	}
-	if err := b.inner.run(c, k, x, y, b.back, rest); err != nil {
-		return err
-	}
-	return c.over(n, func(lo, hi int) {
-		to := dst[2*lo : 2*hi]
-		b.chirp.times(k, to, x[2*lo:], lo, hi-lo, rest[2*lo:])
+	clear(tile)
+}
+
+// store multiplies a tile of columns of the convolution from j2 on by the chirp. Rows of
+// a line that is larger than the caches go past them.
+func (b *bluestein[T]) store(dst, tile []T, j2 int, dir *direction[T], rest []T) {
+	k, n2, row, whole := b.conv.k, b.conv.shape.n2, 2*b.conv.k.W*b.conv.shape.v, 0
+	for j := j2; j < b.n; j += n2 {
+		part := tile[(j-j2)/n2*row:][:min(row, 2*(b.n-j))]
+		to := dst[2*j:][:len(part)]
+		if b.past && len(part) == row {
+			to = part
+			whole++
+		}
+		b.chirp.times(k, to, part, j, len(part)/2, rest)
 		if dir.out == simd.Swapped {
 			swapParts(to, to, dir.scale[0])
 		}
-	})
+	}
+	if whole > 0 {
+		simd.StreamRows(dst[2*j2:], 2*n2, tile, row, whole, row)
+	}
 }
 
 // swapParts exchanges real and imaginary parts and scales: dst[i] =

@@ -19,6 +19,7 @@ var plans = planCache{limit: planBytes}
 type planKey struct {
 	kind   planKind
 	n      int
+	n1     int // of sweeps, else 0
 	single bool
 	isa    simd.ISA
 }
@@ -28,6 +29,7 @@ type planKind uint8
 
 const (
 	linePlan planKind = iota
+	sweepPlan
 	colPlan
 	realPlan
 	rowPlan
@@ -119,22 +121,28 @@ func (c *planCache) evict(keep planKey) bool {
 // none it is made by w's job, on as many threads as that has, and the error is
 // that of a cancelled one; by the calling goroutine, without error, if w is nil.
 func planned[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n int) (*line[T], error) {
-	return cached(&plans, planKey{linePlan, n, isSingle[T](), k.ISA}, func() (*line[T], error) { return newLine(w, k, n) })
+	return cached(&plans, planKey{linePlan, n, 0, isSingle[T](), k.ISA}, func() (*line[T], error) { return newLine(w, k, n) })
+}
+
+// plannedSweeps is the cached two-step transform of n1·n2 points, whose twiddles are
+// products of two tables; w and the error as in [planned].
+func plannedSweeps[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n1, n2 int) (*twoStep[T], error) {
+	return cached(&plans, planKey{sweepPlan, n1 * n2, n1, isSingle[T](), k.ISA}, func() (*twoStep[T], error) { return newTwoStep(w, k, n1, n2) })
 }
 
 // plannedReal is the cached plan of a real line; w and the error as in [planned].
 func plannedReal[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n int) (*realLine[T], error) {
-	return cached(&plans, planKey{realPlan, n, isSingle[T](), k.ISA}, func() (*realLine[T], error) { return newRealLine(w, k, n) })
+	return cached(&plans, planKey{realPlan, n, 0, isSingle[T](), k.ISA}, func() (*realLine[T], error) { return newRealLine(w, k, n) })
 }
 
 // plannedCol is the cached tile transform of a smooth length n > 1.
 func plannedCol[T simd.Float](k *simd.FFTKernels[T], n int) *col[T] {
-	return small(planKey{colPlan, n, isSingle[T](), k.ISA}, func() *col[T] { return newCol(k, n) })
+	return small(planKey{colPlan, n, 0, isSingle[T](), k.ISA}, func() *col[T] { return newCol(k, n) })
 }
 
 // plannedRows is the cached plan of groups of rows.
 func plannedRows[T simd.Float](k *simd.FFTKernels[T], n int) *rowGroups[T] {
-	return small(planKey{rowPlan, n, isSingle[T](), k.ISA}, func() *rowGroups[T] { return newRowGroups(k, n) })
+	return small(planKey{rowPlan, n, 0, isSingle[T](), k.ISA}, func() *rowGroups[T] { return newRowGroups(k, n) })
 }
 
 // small is cached for plans with tables that the caller makes himself.
@@ -158,17 +166,29 @@ const entryBytes = 256
 func (l *line[T]) bytes() int {
 	switch l.method {
 	case methodTwoStep:
-		return entryBytes + tableBytes(l.two.t, l.two.u) + l.two.c1.bytes() + l.two.c2.bytes()
+		return l.two.bytes()
 	case methodTile:
 		return entryBytes + l.col.bytes()
 	case methodRader:
 		return entryBytes + tableBytes(l.rad.spec) + 4*len(l.rad.in) + 4*len(l.rad.out) + l.rad.inner.bytes()
 	case methodBluestein:
-		return entryBytes + tableBytes(l.blue.chirp.table, l.blue.spec.table) + l.blue.inner.bytes()
+		return entryBytes + l.blue.bytes()
 	case methodDirect:
 		return entryBytes + tableBytes(l.dir.cos, l.dir.sin)
 	}
 	return entryBytes
+}
+
+func (t *twoStep[T]) bytes() int {
+	return entryBytes + tableBytes(t.t, t.u) + t.c1.bytes() + t.c2.bytes()
+}
+
+func (b *bluestein[T]) bytes() int {
+	tables := tableBytes(b.chirp.table, b.spec.table)
+	if c := b.conv; c != nil {
+		return tables + c.there.bytes() + c.back.bytes()
+	}
+	return tables + b.inner.bytes()
 }
 
 func (c *col[T]) bytes() int { return entryBytes + tableBytes(c.tw...) }

@@ -54,7 +54,7 @@ func newTrig[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n, kind int, s
 	if sine && kind == 1 { // the others share theirs with the cosine
 		of += 4
 	}
-	tables, err := cached(&plans, planKey{of, n, isSingle[T](), k.ISA}, func() (*trigTables[T], error) { return newTrigTables(w, k, n, kind, sine) })
+	tables, err := cached(&plans, planKey{of, n, 0, isSingle[T](), k.ISA}, func() (*trigTables[T], error) { return newTrigTables(w, k, n, kind, sine) })
 	return &trig[T]{n: n, kind: kind, sine: sine, ortho: ortho, scale: T(scale), trigTables: tables}, err
 }
 

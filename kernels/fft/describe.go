@@ -31,7 +31,11 @@ func describeFor[T simd.Float](k *simd.FFTKernels[T], n int) string {
 	case methodTile:
 		return fmt.Sprintf("%s %d (%s)", m, n, codelets(n, k))
 	case methodBluestein:
-		return fmt.Sprintf("%s %d by %s", m, n, describeFor(k, padLength(2*n-1)))
+		p := padLength(2*n - 1)
+		if c, ok := machineOf(k).cyclic(p); ok {
+			return fmt.Sprintf("%s %d by cyclic %d=%dx%d (%s . %s)", m, n, p, c.n1, c.n2, codelets(c.n1, k), codelets(c.n2, k))
+		}
+		return fmt.Sprintf("%s %d by %s", m, n, describeFor(k, p))
 	case methodRader:
 		return fmt.Sprintf("%s %d by %s", m, n, describeFor(k, n-1))
 	default:

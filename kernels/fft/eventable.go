@@ -3,71 +3,68 @@ package fft
 import "vgpu/kernels/simd"
 
 // evenTable is a table of n complex numbers whose elements k and n-k are equal, or
-// opposite, of which it keeps half or so: plans of long lines take less memory, and
-// memory is what such plans wait for. It is seen as rows, element k1 + width·k2 in
-// row k2, of which the first kept numbers are there, kept > width/2, and the others
-// are those of n-k. Width and kept of a table that is whole are n.
+// opposite, of which it keeps the first half or so: plans of long lines take less
+// memory, and memory is what such plans wait for.
 type evenTable[T simd.Float] struct {
-	n, width, kept int
-	opposite       bool
-	table          []T
+	n, kept  int
+	opposite bool
+	table    []T
 }
 
 // newEvenTable is a table of zeros.
-func newEvenTable[T simd.Float](n, width, kept int) evenTable[T] {
-	return evenTable[T]{n: n, width: width, kept: kept, table: newTable[T](2 * n / width * kept)}
+func newEvenTable[T simd.Float](n, kept int) evenTable[T] {
+	return evenTable[T]{n: n, kept: kept, table: newTable[T](2 * kept)}
 }
-
-// has tells whether element k is kept.
-func (t *evenTable[T]) has(k int) bool { return k%t.width < t.kept }
 
 // evenReals is the length, in reals, of the buffer for factors that a table does not
 // keep as they are needed: it stays in the first cache.
 const evenReals = 1024
 
 // vectorUnit is a multiple of the numbers of all vectors. What is left of a vector is
-// rounded otherwise, so that products go by as many, wherever numbers come from.
+// rounded otherwise, so that products of convolutions that may be cut go by as many.
 const vectorUnit = 16
 
 // times sets the count numbers of dst to those of src, which may be dst, times the
-// elements of the table from lo on. buf has room for as many, or evenReals.
+// elements of the table from lo on. buf has room for evenReals.
 func (t *evenTable[T]) times(k *simd.FFTKernels[T], dst, src []T, lo, count int, buf []T) {
-	for at := 0; at < count; {
-		left, run, kept := count-at, t.width-(lo+at)%t.width, false
-		if kept = t.width-run < t.kept; kept {
-			run -= t.width - t.kept
-		}
-		if run < left && kept {
-			run -= run % vectorUnit
-		}
-		n := min(run, left)
-		if kept && n > 0 {
-			k.Mul(dst[2*at:], src[2*at:], t.table[2*t.index(lo+at):], n)
-		} else {
-			n = min(roundUp(max(run, 1), vectorUnit), left, evenReals/2)
-			t.part(buf[:2*n], lo+at)
-			k.Mul(dst[2*at:], src[2*at:], buf, n)
-		}
-		at += n
+	if here := min(t.kept-lo, count) / vectorUnit * vectorUnit; here > 0 {
+		k.Mul(dst, src, t.table[2*lo:], here)
+		dst, src, lo, count = dst[2*here:], src[2*here:], lo+here, count-here
+	}
+	for count > 0 {
+		n := min(count, (evenReals-wholeReals)/2)
+		t.part(buf[:2*n], lo)
+		mulWhole(k, dst, src, buf, n, buf[evenReals-wholeReals:])
+		dst, src, lo, count = dst[2*n:], src[2*n:], lo+n, count-n
 	}
 }
 
-// index is where element k is kept, if it is.
-func (t *evenTable[T]) index(k int) int { return k/t.width*t.kept + k%t.width }
+// wholeReals is the length of the buffer of mulWhole.
+const wholeReals = 4 * vectorUnit
+
+// mulWhole multiplies n numbers, all as those of whole vectors.
+func mulWhole[T simd.Float](k *simd.FFTKernels[T], dst, a, b []T, n int, buf []T) {
+	whole := n / vectorUnit * vectorUnit
+	k.Mul(dst, a, b, whole)
+	if whole == n {
+		return
+	}
+	x, y := buf[:2*vectorUnit], buf[2*vectorUnit:wholeReals]
+	clear(x[copy(x, a[2*whole:2*n]):])
+	clear(y[copy(y, b[2*whole:2*n]):])
+	k.Mul(x, x, y, vectorUnit)
+	copy(dst[2*whole:2*n], x)
+}
 
 // part sets dst to the elements from lo on.
 func (t *evenTable[T]) part(dst []T, lo int) {
-	for len(dst) > 0 {
-		n := 0
-		if k1 := lo % t.width; k1 < t.kept {
-			at := 2 * t.index(lo)
-			n = copy(dst, t.table[at:at+2*(t.kept-k1)]) / 2
-		} else {
-			n = min(len(dst)/2, t.width-k1)
-			end := 2 * (t.index(t.n-lo) + 1)
-			backwards(dst[:2*n], t.table[end-2*n:end], t.opposite)
-		}
-		dst, lo = dst[2*n:], lo+n
+	if lo < t.kept {
+		n := copy(dst, t.table[2*lo:])
+		dst, lo = dst[n:], lo+n/2
+	}
+	if len(dst) > 0 {
+		end := 2 * (t.n - lo + 1)
+		backwards(dst, t.table[end-len(dst):end], t.opposite)
 	}
 }
 

@@ -154,6 +154,9 @@ func (m machine) scratch(n int) int {
 		return 4*(n-1) + m.scratch(n-1)
 	case methodBluestein:
 		p := padLength(2*n - 1)
+		if c, ok := m.cyclic(p); ok {
+			return c.sLen() + m.cyclicTask(c)
+		}
 		return 4*p + m.scratch(p)
 	case methodDirect:
 		return 2 * n

@@ -12,15 +12,15 @@ import (
 
 // chirpStream is Bluestein's method ([bluestein]) for a line that does not fit into
 // memory: the line times the chirp and the chirp itself are in temporary space, the
-// convolution's transforms of m points are lines of two sweeps, and of the spectrum's
-// two halves those numbers are taken that are kept in core, or their means. The chirp
+// convolution's transforms of m points are lines of two sweeps, those of n1·n2 points there
+// and of n2·n1 back, as [cyclic] has them, and of the spectrum's two halves those numbers are taken that are kept in core, or their means. The chirp
 // is computed where it is needed. All numbers are those of the method in core.
 type chirpStream[T simd.Float] struct {
 	n, m  int
 	inv   bool
 	scale T
-	wide  bool         // the chirp's spectrum is computed in double precision
-	kept  evenTable[T] // else what of it is kept in core
+	wide  bool              // the chirp's spectrum is computed in double precision
+	kept  columnSpectrum[T] // else what of it is kept in core
 	roots *roots
 }
 
@@ -29,9 +29,19 @@ func chirpLine[T simd.Float](c *chain, s *streamed, to, from end, n int, inv boo
 	m := padLength(2*n - 1)
 	b := &chirpStream[T]{n: n, m: m, inv: inv, scale: T(scale), wide: m <= wideSpectrumMax, roots: newRoots(2 * n)}
 	d, back := complexOf(realType[T]()), 1.0
+	shape, cyclic := machineFor(realType[T]()).cyclic(m)
+	transform := func(to, from end, inv bool, scale float64) {
+		switch {
+		case !cyclic:
+			complexLine[T](c, s, to, from, m, inv, scale)
+		case inv:
+			sweepsLine[T](c, s, to, from, shape.n2, shape.n1, true, scale)
+		default:
+			sweepsLine[T](c, s, to, from, shape.n1, shape.n2, false, scale)
+		}
+	}
 	if !b.wide {
-		n1, n2, _ := split(m, s.m)
-		b.kept, back = evenShape[T](n1, n2, s.m.w), 1/float64(m)
+		b.kept, back = halfSpectrum[T](shape.n1, shape.n2, machineFor(realType[T]()).w), 1/float64(m)
 	}
 	first, in := len(c.phases), d
 	if b.wide {
@@ -42,16 +52,16 @@ func chirpLine[T simd.Float](c *chain, s *streamed, to, from end, n int, inv boo
 	if b.wide {
 		complexLine[float64](c, s, spec, spec, m, false, 1)
 	} else {
-		complexLine[T](c, s, spec, spec, m, false, 1)
+		transform(spec, spec, false, 1)
 	}
 	for i := first; i < len(c.phases); i++ {
 		c.phases[i].once = true
 	}
 	y := c.temp(d, m)
 	c.pass("times the chirp", []int{m}, chirpCuts[T](2, 0), b.before, use{end: y, store: true, reach: reachOf(1, 0, 1)}, use{end: from, load: true, reach: reachOf(1, 0, 1)})
-	complexLine[T](c, s, y, y, m, false, 1)
+	transform(y, y, false, 1)
 	b.multiply(c, spec, y)
-	complexLine[T](c, s, y, y, m, true, back)
+	transform(y, y, true, back)
 	c.pass("times the chirp", []int{n}, chirpCuts[T](4, 0), b.after, use{end: to, store: true}, use{end: y.part(0, n), load: true})
 }
 
@@ -116,7 +126,7 @@ func kernelTile[T simd.Float](w *pool.Worker, dst []T, first, n, m int, at func(
 
 // before multiplies a tile by the chirp, and fills up with zeros.
 func (b *chirpStream[T]) before(x *kernels.Exec, t *stream.Tiling) func(tile *stream.Tile) error {
-	buf, k := scratchOf[T](x, 2*t.Extents[0]), simd.FFT[T]()
+	buf, tail, k := scratchOf[T](x, 2*t.Extents[0]), make([]T, wholeReals), simd.FFT[T]()
 	c := &crew[T]{w: x.W}
 	return func(tile *stream.Tile) error {
 		out, from := tile.Arrays[0], tile.Arrays[1]
@@ -136,7 +146,7 @@ func (b *chirpStream[T]) before(x *kernels.Exec, t *stream.Tiling) func(tile *st
 			if b.inv { // ifft(x) = swap(fft(swap(x)))
 				swapParts(part, part, 1)
 			}
-			k.Mul(part, part, buf[2*lo:], hi-lo)
+			mulWhole(k, part, part, buf[2*lo:], hi-lo, tail)
 		})
 	}
 }
@@ -144,7 +154,7 @@ func (b *chirpStream[T]) before(x *kernels.Exec, t *stream.Tiling) func(tile *st
 // after multiplies a tile of the convolution by the chirp.
 func (b *chirpStream[T]) after(x *kernels.Exec, t *stream.Tiling) func(tile *stream.Tile) error {
 	e, k := t.Extents[0], simd.FFT[T]()
-	buf, c := borrow[T](x, []int{2 * e}, true), &crew[T]{w: x.W}
+	buf, tail, c := borrow[T](x, []int{2 * e}, true), make([]T, wholeReals), &crew[T]{w: x.W}
 	return func(tile *stream.Tile) error {
 		n, y := tile.Hi[0]-tile.Lo[0], reals[T](tile.Arrays[1])
 		points := buf.Range(0, e, e+n)
@@ -154,7 +164,7 @@ func (b *chirpStream[T]) after(x *kernels.Exec, t *stream.Tiling) func(tile *str
 		}
 		err := c.over(n, func(lo, hi int) {
 			part := to[2*lo : 2*hi]
-			k.Mul(part, y[2*lo:], chirp[2*lo:], hi-lo)
+			mulWhole(k, part, y[2*lo:], chirp[2*lo:], hi-lo, tail)
 			if b.inv {
 				swapParts(part, part, b.scale)
 			} else {

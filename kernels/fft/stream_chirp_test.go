@@ -49,7 +49,7 @@ func TestSpectrumAt(t *testing.T) {
 	const m = 8
 	own, others := []float64{8, 16}, []float64{99, 99, 24, 48}
 	wide := &chirpStream[float32]{m: m, wide: true}
-	kept := &chirpStream[float32]{m: m, kept: evenTable[float32]{n: m, width: 4, kept: 3}}
+	kept := &chirpStream[float32]{m: m, kept: columnSpectrum[float32]{n1: 4, n2: 2, kept: 3}}
 	for _, c := range []struct {
 		b      *chirpStream[float32]
 		k      int
@@ -83,7 +83,7 @@ func TestChirpChains(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		rng := newRand(172)
 		cut := 0
-		for _, n := range []int{8209, 12345} {
+		for _, n := range []int{8209, 12345, 20011} {
 			cut += testChirpChain[float32](t, rng, n)
 		}
 		for _, n := range []int{25013} {

@@ -40,6 +40,11 @@ func (s *streamed) line() *lineStream {
 	if !ok {
 		return nil
 	}
+	return s.sweeps(n1, n2)
+}
+
+// sweeps is a line as sweeps of n1·n2 points.
+func (s *streamed) sweeps(n1, n2 int) *lineStream {
 	return &lineStream{streamed: s, n1: n1, n2: n2, src: asMatrix(s.src, n1, n2), dst: asMatrix(s.dst, n2, n1)}
 }
 

@@ -107,11 +107,11 @@ type linePass[T simd.Float] struct {
 // run goes over the tiles, with a buffer of so many reals.
 func (p *linePass[T]) run(x *kernels.Exec, tiles, buffer int, compute func(i int, in, out ndarray.Array) error) error {
 	l, k := p.l, simd.FFT[T]()
-	whole, err := planned(x.W, k, l.r.shape[0])
+	two, err := plannedSweeps(x.W, k, l.n1, l.n2)
 	if err != nil {
 		return err
 	}
-	p.x, p.two, p.dir = x, *whole.two, forward[T]()
+	p.x, p.two, p.dir = x, *two, forward[T]()
 	p.two.v1, p.two.v2, p.two.step, p.two.tile = 1, 1, 2*l.m.w, l.tileReals() // in core blocks may be of several vectors
 	if l.r.inv {
 		p.dir = inverse(T(l.r.scale))

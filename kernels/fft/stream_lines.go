@@ -126,8 +126,14 @@ func (m machine) cuttable(n int) bool {
 	switch methodFor(n, m) {
 	case methodBluestein:
 		p := padLength(2*n - 1)
-		exact := m.size == 8 && p <= exactSpectrumMax // its spectrum is made in double-double, in core alone
-		return !exact && m.cuttable(p)
+		switch {
+		case p <= exactSpectrumMax && m.size == 8: // its spectrum is made in double-double, in core alone
+			return false
+		case p <= wideSpectrumMax && !machineFor(ndarray.F64).cuttable(p): // in double
+			return false
+		}
+		_, ok := m.cyclic(p)
+		return ok || m.cuttable(p)
 	case methodTwoStep:
 		_, _, ok := m.sweeps(n)
 		return ok
@@ -158,10 +164,21 @@ func complexLine[T simd.Float](c *chain, s *streamed, to, from end, n int, inv b
 		chirpLine[T](c, s, to, from, n, inv, scale)
 		return
 	}
-	r := lineRequest(s.r, realType[T](), n, inv, scale)
-	line := &streamed{r: r, m: machineFor(r.prec), src: c.layout(from), dst: c.layout(to), order: r.axes, complex: complexOf(r.prec)}
+	line := lineIn[T](c, s, to, from, n, inv, scale)
 	plan, err := pack.FirstOf(c.mem, line.whole, line.line().stream)
 	c.add(plan, err, to, from)
+}
+
+// sweepsLine appends those of a complex line of n1·n2 points by sweeps of so many.
+func sweepsLine[T simd.Float](c *chain, s *streamed, to, from end, n1, n2 int, inv bool, scale float64) {
+	plan, err := lineIn[T](c, s, to, from, n1*n2, inv, scale).sweeps(n1, n2).stream(c.mem)
+	c.add(plan, err, to, from)
+}
+
+// lineIn is a complex line of a chain.
+func lineIn[T simd.Float](c *chain, s *streamed, to, from end, n int, inv bool, scale float64) *streamed {
+	r := lineRequest(s.r, realType[T](), n, inv, scale)
+	return &streamed{r: r, m: machineFor(r.prec), src: c.layout(from), dst: c.layout(to), order: r.axes, complex: complexOf(r.prec)}
 }
 
 // lineRequest is one complex line, for as many threads as r.

@@ -66,7 +66,11 @@ func tablesOf[T simd.Float](l *line[T]) [][]T {
 	case methodRader:
 		return append(tablesOf(l.rad.inner), l.rad.spec)
 	case methodBluestein:
-		return append(tablesOf(l.blue.inner), l.blue.chirp.table, l.blue.spec.table)
+		own := [][]T{l.blue.chirp.table, l.blue.spec.table}
+		if c := l.blue.conv; c != nil {
+			return append(own, c.there.t, c.there.u, c.back.t, c.back.u)
+		}
+		return append(tablesOf(l.blue.inner), own...)
 	}
 	return nil
 }
@@ -150,7 +154,7 @@ func TestPlanOfCancelledJob(t *testing.T) {
 
 // keyOf is the key of a plan for the instruction set in use.
 func keyOf[T simd.Float](kind planKind, n int) planKey {
-	return planKey{kind, n, isSingle[T](), simd.FFT[T]().ISA}
+	return planKey{kind, n, 0, isSingle[T](), simd.FFT[T]().ISA}
 }
 
 // made tells whether a plan is cached.

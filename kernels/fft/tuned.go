@@ -14,7 +14,7 @@ import (
 
 // tunedVersion counts changes of what the values of a tuning entry mean, or
 // of the loops they were measured on.
-const tunedVersion = 6
+const tunedVersion = 7
 
 // Params are what measuring may choose: none of them changes a bit. How a
 // length is decomposed does, and is no parameter; see [methodFor].

@@ -39,7 +39,11 @@ func (m machine) lineWork(n int) float64 {
 		return 2*m.lineWork(n-1) + randomWork*float64(n)
 	case methodBluestein:
 		p := padLength(2*n - 1)
-		return 2*m.lineWork(p) + chirpWork*float64(p)
+		work := 2*m.lineWork(p) + chirpWork*float64(p)
+		if _, ok := m.cyclic(p); ok {
+			work -= m.lineSweep(p) // what its three sweeps wait less, near enough
+		}
+		return work
 	default:
 		return directWork * float64(n) * float64(n)
 	}
