@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,9 +34,9 @@ func (e *BudgetError) Unwrap() error { return unix.ENOMEM }
 
 // budget divides Mem between buffers and scratch. What is reserved for scratch
 // is taken off the bound of the buffers, so that neither can overrun the other.
-// A reservation whose arena has ended is kept for the next, up to keep bytes,
-// with its memory: a job costs no mount call and no page faults then. It is
-// given back as soon as a buffer needs the space.
+// A reservation whose arena has ended is kept for the next, with its memory: a job
+// costs no mount call and no page faults then (see ready.go). It is given back as
+// soon as a buffer needs the space.
 //
 // Invariants: used by buffers <= mem - reserved; active <= reserved; charged +
 // cached <= reserved.
@@ -59,10 +60,13 @@ type budget struct {
 	idle     []*region // least recently used first
 	lastUsed int64     // by the buffers, as last read
 	peak     int64
+
+	writers int         // who may make files longer without our seeing it
+	lull    *time.Timer // until what is kept beyond keep goes
 }
 
 // newBudget makes a budget with nothing reserved. An eighth of the memory, 256
-// MiB at most, may be kept for the next arenas.
+// MiB at most, is kept for the next arenas for as long as nobody needs it.
 func newBudget(x sys, mem int64, m meter) *budget {
 	return &budget{sys: x, meter: m, mem: mem, pooled: func() int64 { return 0 }, drain: func() bool { return false }, keep: min(mem/8, 256<<20) &^ (pageSize - 1)}
 }
@@ -172,14 +176,12 @@ func (b *budget) unreserve(n int64) error {
 		b.evict(-1)
 		return nil
 	}
-	spare := b.keep
-	if b.sample(); b.short(b.active) {
-		spare = 0
+	b.sample()
+	if n := b.ready(); b.reserved-b.active > n {
+		return b.shrink(b.active + n)
 	}
-	if b.reserved-b.active <= spare {
-		return nil
-	}
-	return b.shrink(b.active + spare)
+	b.rest()
+	return nil
 }
 
 // short reports whether with n bytes reserved so little is left that idle
@@ -239,6 +241,9 @@ func (b *budget) shut() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
+	if b.lull != nil {
+		b.lull.Stop()
+	}
 	b.evict(-1)
 }
 

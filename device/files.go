@@ -176,14 +176,14 @@ func (h *Handle) Pin() (fd int, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.pinned {
+		if writes(h.flags) {
+			h.f.d.grows(1)
+		}
 		if h.flags&unix.O_ACCMODE == unix.O_RDWR {
 			err = h.f.d.moves.mayGrow(h.buf)
 		}
 		h.buf.Hold()
 		h.pinned = true
-		if writes(h.flags) {
-			h.f.d.moves.grows(1)
-		}
 	}
 	if err != nil {
 		return -1, err
@@ -205,7 +205,7 @@ func (h *Handle) Unpin() {
 		h.pinned = false
 		h.buf.Unhold()
 		if writes(h.flags) {
-			h.f.d.moves.grows(-1)
+			h.f.d.grows(-1)
 		}
 	}
 }

@@ -49,6 +49,12 @@ func (m *mover) mayGrow(b *alloc.Buffer) error {
 func forFiles(u alloc.Usage) int64 { return u.Free - u.Cached }
 
 // grows counts handles that may make buffers longer without our seeing it.
+func (d *Device) grows(change int) {
+	d.store.Writers(change)
+	d.moves.grows(change)
+}
+
+// grows has free memory watched while there are such handles.
 func (m *mover) grows(change int) {
 	if m == nil {
 		return

@@ -57,6 +57,29 @@ func TestGrowthMakesRoom(t *testing.T) {
 	l.within()
 }
 
+// Scratch that is kept for the next job is given back when a client gets a file to write by itself, and nothing leaves for that.
+func TestGrowthBeforeScratch(t *testing.T) {
+	l := newSpillLab(t)
+	l.write("stays", noise(unit, 5))
+	a, err := l.d.store.NewArena(7 * unit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Close()
+	if u := l.d.store.Usage(); u.Cached < 7*unit {
+		t.Fatalf("what a job had is not kept: %+v", u)
+	}
+	h, fd := l.handed("grows")
+	if u := l.d.store.Usage(); u.Cached > spillMem/highWater || l.tier("grows") != "ram" || l.tier("stays") != "ram" {
+		t.Errorf("%+v; grows is in %s, stays in %s", u, l.tier("grows"), l.tier("stays"))
+	}
+	data := noise(8*unit, 6)
+	l.pwrite(fd, data, 0)
+	h.Release()
+	l.same("grows", data)
+	l.within()
+}
+
 // Where nothing can leave it goes to a tier while it is empty, and grows there.
 func TestGrowthElsewhere(t *testing.T) {
 	l := newSpillLab(t)
