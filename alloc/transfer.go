@@ -160,7 +160,7 @@ func (r *reader) next() *piece {
 		lo &^= pageSize - 1
 	}
 	var wants []Segment
-	limit, hi := (lo+r.block)&^(chunkSize-1), int64(0)
+	limit, hi := (lo+r.step(lo))&^(chunkSize-1), int64(0)
 	for {
 		w := r.cut(limit)
 		wants = append(wants, w)
@@ -172,6 +172,15 @@ func (r *reader) next() *piece {
 			return r.piece(wants, lo, hi)
 		}
 	}
+}
+
+// step is how long a piece from lo on may be: a block of the staging memory, or more of a segment that goes straight to its place.
+func (r *reader) step(lo int64) int64 {
+	s, long := &r.segs[0], r.b.s.io.straightStep()
+	if lo == s.Off && int64(len(s.Buf)) >= long && (r.h.direct < 0 || r.h.t.aligned(s.Buf)) {
+		return long
+	}
+	return r.block
 }
 
 // skip drops empty segments, and tells whether there are others.
@@ -315,10 +324,14 @@ func (w *writer) add(s Segment) {
 	w.cut(s, hi, end, false)
 }
 
-// cut adds [lo, hi) in pieces that end where blocks do.
+// cut adds [lo, hi) in pieces that end where blocks do, longer ones where none is staged.
 func (w *writer) cut(s Segment, lo, hi int64, direct bool) {
+	step := w.b.s.io.block
+	if direct && lo < hi && w.h.t.aligned(s.Buf[lo-s.Off:]) {
+		step = w.b.s.io.straightStep()
+	}
 	for lo < hi {
-		end := min(hi, (lo+w.b.s.io.block)&^(pageSize-1))
+		end := min(hi, (lo+step)&^(pageSize-1))
 		w.parts = append(w.parts, part{lo, s.Buf[lo-s.Off : end-s.Off], direct})
 		lo = end
 	}
