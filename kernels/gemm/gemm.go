@@ -36,6 +36,8 @@
 //	vector.go           products with a vector
 //	streamed.go         operands outside memory: how the problem is cut
 //	streamed_plan.go    and what a line's operands are to it
+//	streamed_roll.go    panels that come strip by strip, into one place
+//	streamed_stay.go    a panel that serves all tiles
 //	streamed_run.go     and how the parts are brought, multiplied and written
 //	epilogue.go         bias, activation, residual
 //	scheme.go           which micro-kernel multiplies which types

@@ -200,6 +200,7 @@ func (c *cut) partItems(best *cheapest, mem int64) {
 		ways := []*cut{c, c.rolling(true), c.rolling(false)}
 		if kp < c.depth {
 			ways = append(ways, c.holding(true, false), c.holding(false, true))
+			ways = append(ways, c.rolling(true).holding(true, true), c.rolling(false).holding(true, true))
 		}
 		for _, w := range ways {
 			least := math.Inf(1)
@@ -226,6 +227,9 @@ func (c *cut) tallest(best *cheapest, n, kp int, mem int64) (least float64) {
 		return least
 	}
 	lo, hi := 0, (c.rows()+unit-1)/unit+1
+	if c.with((hi-1)*unit, n, kp).need() <= mem { // a panel that stays needs one place
+		lo = hi - 1
+	}
 	for hi-lo > 1 {
 		if mid := (lo + hi) / 2; c.with(mid*unit, n, kp).need() <= mem {
 			lo = mid
@@ -376,7 +380,7 @@ func (c *cut) addends() (list []*ndarray.Array) {
 func (c *cut) need() int64 {
 	n := c.lenderBytes() + c.dotBytes()
 	if c.depth > 0 {
-		n += places(c.rollA)*int64(stream.SourceSize(c.panelA())) + places(c.rollB)*int64(stream.SourceSize(c.panelB()))
+		n += places(c.rollA || c.staysA())*int64(stream.SourceSize(c.panelA())) + places(c.rollB || c.staysB())*int64(stream.SourceSize(c.panelB()))
 	}
 	strip := int64(stream.SinkSize(c.stripOf(c.q.C.Layout)))
 	if c.way.direct {
@@ -394,8 +398,8 @@ func (c *cut) need() int64 {
 }
 
 // places is how many panels of an operand are in memory at once.
-func places(rolls bool) int64 {
-	if rolls {
+func places(one bool) int64 {
+	if one {
 		return 1
 	}
 	return 2

@@ -91,9 +91,11 @@ func (c *cut) ends() (first, between float64) {
 	if c.depth == 0 {
 		return first, between
 	}
-	add := func(panel ndarray.Layout, whole, rolls bool) {
+	add := func(panel ndarray.Layout, axis int, whole, rolls, stays bool) {
 		_, cost := stream.SourceTraffic(panel)
 		switch {
+		case stays && layered(panel, axis):
+			first += cost / float64(c.panels())
 		case rolls:
 			first += cost / float64(c.strips())
 			between += cost
@@ -104,8 +106,9 @@ func (c *cut) ends() (first, between float64) {
 			between += 2 * cost
 		}
 	}
-	add(c.panelA(), c.wholeA, c.rollA)
-	add(c.panelB(), c.wholeB, c.rollB)
+	r := len(c.extents)
+	add(c.panelA(), r-1, c.wholeA, c.rollA, c.staysA())
+	add(c.panelB(), r-2, c.wholeB, c.rollB, c.staysB())
 	return first, between
 }
 

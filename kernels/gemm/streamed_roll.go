@@ -46,14 +46,18 @@ func (c *cut) rolls() bool {
 	if c.depth == 0 || c.strips() == 1 || c.rollA != (axis == r-2) || c.rollB != (axis == r-1) {
 		return false
 	}
-	panel := c.panelA()
 	if c.rollB {
-		panel = c.panelB()
+		return layered(c.panelB(), axis)
 	}
-	strip := panel
-	strip.Shape = slices.Clone(panel.Shape)
-	strip.Shape[axis] = 1
-	lo, hi := strip.Extent()
+	return layered(c.panelA(), axis)
+}
+
+// layered tells whether what a panel has at one place of an axis lies in front of all that it has at the next.
+func layered(panel ndarray.Layout, axis int) bool {
+	one := panel
+	one.Shape = slices.Clone(panel.Shape)
+	one.Shape[axis] = 1
+	lo, hi := one.Extent()
 	return max(panel.Strides[axis], -panel.Strides[axis]) >= hi-lo
 }
 

@@ -66,8 +66,8 @@ func (c *cut) run(x *kernels.Exec, s stored) (result ndarray.Array, err error) {
 func (r *streamRun) allocate() {
 	mem, c := r.x.Mem, r.cut
 	if c.depth > 0 {
-		r.a = c.newSupply(mem, r.s.a, c.panelA(), len(c.extents)-1, c.wholeA, c.rollA)
-		r.b = c.newSupply(mem, r.s.b, c.panelB(), len(c.extents)-2, c.wholeB, c.rollB)
+		r.a = c.newSupply(mem, r.s.a, c.panelA(), len(c.extents)-1, c.wholeA, c.rollA, c.staysA())
+		r.b = c.newSupply(mem, r.s.b, c.panelB(), len(c.extents)-2, c.wholeB, c.rollB, c.staysB())
 	}
 	strip := stream.SinkSize(c.stripOf(c.q.C.Layout))
 	if c.way.direct {
@@ -93,7 +93,8 @@ func (r *streamRun) allocate() {
 
 // supply is A or B on its way into memory.
 type supply struct {
-	roll  *roll // nil: panels come whole, by feed
+	roll  *roll // nil, and stay too: panels come whole, by feed
+	stay  *stay
 	feed  *stream.Feed
 	s     kernels.Stored
 	axis  int // that runs along k
@@ -103,9 +104,12 @@ type supply struct {
 	moves [2]*stream.Move
 }
 
-func (c *cut) newSupply(mem kernels.Memory, s kernels.Stored, panel ndarray.Layout, axis int, whole, rolls bool) supply {
-	if rolls {
+func (c *cut) newSupply(mem kernels.Memory, s kernels.Stored, panel ndarray.Layout, axis int, whole, rolls, stays bool) supply {
+	switch {
+	case rolls:
 		return supply{roll: c.newRoll(mem, s, panel, axis)}
+	case stays:
+		return supply{stay: c.newStay(mem, s, panel, axis)}
 	}
 	return supply{feed: stream.NewFeed(mem, stream.SourceSize(panel), stream.Source), s: s, axis: axis, whole: whole}
 }
@@ -126,6 +130,9 @@ func (r *streamRun) panel(d *supply, step int) (ndarray.Array, *stream.Move) {
 			l.load(r.f, l.next, 1)
 		}
 		return l.of(step/r.panels()).Range(l.axis, k0, k1), nil
+	}
+	if d.stay != nil {
+		return d.stay.panel(r.f, r.cut, step%r.panels())
 	}
 	if !d.whole {
 		r.load(d, step)
@@ -188,7 +195,7 @@ func (r *streamRun) panelsOf(step int) (p panels) {
 	p.b, p.moves[1] = r.panel(&r.b, step)
 	if t := step / r.panels(); step%r.panels() == 1 && t+1 < r.total() { // of the last tile nothing is in use
 		for _, d := range []*supply{&r.a, &r.b} {
-			if d.whole && d.roll == nil {
+			if d.feed != nil && d.whole {
 				r.load(d, t+1)
 			}
 		}

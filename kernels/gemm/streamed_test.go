@@ -287,3 +287,48 @@ func TestStreamedPlaced(t *testing.T) {
 		t.Errorf("in another order: %v", err)
 	}
 }
+
+// With half the memory that the operands take each is moved once where they lie in rows: B stays, and A comes strip by strip.
+func TestStreamedStaysChosen(t *testing.T) {
+	const n = 4096
+	q := Problem{Alpha: 1}
+	l := ndarray.NewLayout(ndarray.F32, n, n)
+	q.A.Layout, q.B.Layout, q.C.Layout = l, l, l
+	if !q.Init() {
+		t.Fatal("f32 is not multiplied")
+	}
+	cut, err := newCut(&q, true, 3*4*n*n/2*9/10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if once := 3.0 * 4 * n * n; !cut.staysB() || !cut.rollA || cut.moved() > once*1.01 {
+		t.Errorf("%.2f times the operands is moved, %v", cut.moved()/once, cut.explain())
+	}
+}
+
+// A panel that serves all tiles, in parts along k or at once, beside one that comes strip by strip.
+func TestStreamedStays(t *testing.T) {
+	defer func(n int) { stripRows = n }(stripRows)
+	stripRows = 16
+	r := rand.New(rand.NewPCG(12, 12))
+	depths := []int{1601, 1024}
+	if testing.Short() || simd.Active() == simd.Generic {
+		depths = depths[:1]
+	}
+	for _, d := range []ndarray.DType{ndarray.F32, ndarray.BF16} {
+		for _, k := range depths {
+			in := operands{
+				"a": rough(r, d, 700, k), "b": rough(r, d, k, 200), "c": rough(r, ndarray.F32, 700, 200),
+				"bt": rough(r, d, 200, k), "f": rough(r, ndarray.F32, 200, 700).Permute(1, 0), "b2": rough(r, d, k, 700),
+				"a2": rough(r, d, 200, k), "at": rough(r, d, k, 200), "g": rough(r, ndarray.F32, 700, 200).Permute(1, 0),
+				"res": rough(r, ndarray.F32, 700, 200),
+			}
+			for _, line := range []string{
+				"gemm a b c beta=2 residual=res", "gemm a b[::-1] c", "gemm a bt c tb=t", "gemm a b f beta=1",
+				"gemm a2 b2 g tb=n", "gemm at b2 g ta=t beta=1",
+			} {
+				kerneltest.Stream(t, Kernels(), line, in, 2<<20, 3<<20, 4<<20)
+			}
+		}
+	}
+}
