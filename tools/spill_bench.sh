@@ -11,7 +11,8 @@
 #   memory ...     the sizes: N=8192 is the side of the matrices, memory half of three f32 ones
 #   fio ...        what the disk reads and writes, sequentially
 #   sum, map ...   streamed, and their share of fio's rate
-#   gemm ...       seconds outside memory and in it, and the ratio
+#   gemm ...       seconds outside memory and in it, and the ratio; then of each, per product: user and system seconds and page faults of
+#                  the daemon, and seconds that the host took from the processors meanwhile
 #   along ...      seconds of a sort, a cosine and a real Fourier transform along the first axis, of twice the memory with the result, in memory, and the ratio; the bytes that it moves (explain)
 #   fft 2-D, fft line ...   seconds of an N x N and of an N·N c64 transform (of 4/3 of the memory each), the passes that they
 #                  make (explain), seconds that fio would take to read and to write the array so often, and the share
@@ -33,6 +34,7 @@ length=$((mem * 4 / 4))
 "$bin" mount --daemon --mem "$((matrix * 10))" --state "$top/s2" "$top/large" 9>&-
 
 has() { case $parts in *" $1 "*) true ;; *) false ;; esac; }
+rated() { has stream || has fft; } # what is compared with fio
 # run DEVICE COMMAND [NAME]: its seconds are one of NAME's
 run() {
 	start=$(date +%s.%N)
@@ -52,6 +54,26 @@ moved() {
 	echo "explain $1" >&8
 	awk '/^moved/ {print $2}' <&8
 	exec 8>&-
+}
+# spent DEVICE: the daemon's user and system seconds and page faults so far, and seconds that the host took
+spent() {
+	cat "/proc/$(sed -n 's/^pid //p' "$top/$1/info")/stat" /proc/stat |
+		awk -v hz="$(getconf CLK_TCK)" 'NR == 1 {print $14 / hz, $15 / hz, $10} /^cpu / {print $9 / hz}' | paste -s -d ' '
+}
+# product DEVICE NAME: keeps what a product takes
+product() {
+	before=$(spent "$1")
+	run "$1" 'gemm a.npy b.npy c.npy' "$2"
+	echo "$before $(spent "$1")" | awk '{for (i = 1; i <= 4; i++) print $(i + 4) - $i}' >"$top/now"
+	for what in user system faults taken; do
+		{ read -r v; echo "$v" | keep "$2.$what"; }
+	done <"$top/now"
+}
+# account NAME: that, as text
+account() {
+	awk -v u="$(get "$1.user")" -v s="$(get "$1.system")" -v f="$(get "$1.faults")" -v h="$(get "$1.taken")" 'BEGIN {
+		printf "user %6.2f s, system %5.2f s, %6d faults, taken by the host %5.2f s", u, s, f, h
+	}'
 }
 median() { sort -g | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
 # fio RW FILE: bytes a second
@@ -84,9 +106,11 @@ told() {
 	}'
 }
 
-run small "random x.npy:f32:$length seed=3"
-spilled=$(find "$disk/small/data" -type f -size "+$((length * 4 / 1024 - 1))k" | head -n 1) # the file that has x.npy
-[ -n "$spilled" ]
+if rated; then
+	run small "random x.npy:f32:$length seed=3"
+	spilled=$(find "$disk/small/data" -type f -size "+$((length * 4 / 1024 - 1))k" | head -n 1) # the file that has x.npy
+	[ -n "$spilled" ]
+fi
 if has gemm; then
 	for dev in small large; do
 		for m in a b; do run $dev "random $m.npy:f32:${n}x$n seed=1"; done
@@ -102,17 +126,19 @@ fi
 # Products have rounds of their own: what fio has written a virtual machine's host still writes long after.
 i=0
 while has gemm && [ $i -lt "$rounds" ]; do
-	run small 'gemm a.npy b.npy c.npy' streamed
-	run large 'gemm a.npy b.npy c.npy' core
+	product small streamed
+	product large core
 	i=$((i + 1))
 done
-fio_rate write "$disk/fio" >/dev/null
+if rated; then fio_rate write "$disk/fio" >/dev/null; fi
 i=0
 while [ $i -lt "$rounds" ]; do
-	fio_rate read "$spilled" >/dev/null # a virtual machine's host has its own cache: warm for both
-	fio_rate read "$spilled" | keep read
+	if rated; then
+		fio_rate read "$spilled" >/dev/null # a virtual machine's host has its own cache: warm for both
+		fio_rate read "$spilled" | keep read
+	fi
 	if has stream; then run small 'sum x.npy s.npy' sum; fi
-	fio_rate write "$disk/fio" | keep write
+	if rated; then fio_rate write "$disk/fio" | keep write; fi
 	if has stream; then run small 'map "y = 2 * x + 1" x=x.npy y=y.npy' map; fi
 	if has fft; then
 		run small 'fft plane.npy fplane.npy axes=0,1' "fft 2-D"
@@ -121,10 +147,14 @@ while [ $i -lt "$rounds" ]; do
 	if has along; then each_along timed; fi
 	i=$((i + 1))
 done
-awk -v r="$(get read)" -v w="$(get write)" -v bytes="$((length * 4))" -v n="$n" -v mem="$mem" 'BEGIN {
+awk -v bytes="$((length * 4))" -v n="$n" -v mem="$mem" 'BEGIN {
 	printf "memory %.0f MB, array %.0f MB, matrices 3 x %.0f MB\n", mem / 1e6, bytes / 1e6, n * n * 4 / 1e6
-	printf "fio, sequential 1 MiB, 16 in flight      read %7.0f MB/s   write %7.0f MB/s\n", r / 1e6, w / 1e6
 }'
+if rated; then
+	awk -v r="$(get read)" -v w="$(get write)" 'BEGIN {
+		printf "fio, sequential 1 MiB, 16 in flight      read %7.0f MB/s   write %7.0f MB/s\n", r / 1e6, w / 1e6
+	}'
+fi
 if has stream; then
 	awk -v r="$(get read)" -v w="$(get write)" -v s="$(get sum)" -v m="$(get map)" -v bytes="$((length * 4))" 'BEGIN {
 		printf "sum, streamed                            read %7.0f MB/s   of fio %.2f\n", bytes / s / 1e6, bytes / s / r
@@ -135,6 +165,8 @@ if has gemm; then
 	awk -v g="$(get streamed)" -v c="$(get core)" -v n="$n" 'BEGIN {
 		printf "gemm, 2x memory    %6.2f s, in memory %6.2f s  ratio %.2f   %.0f GFLOP/s\n", g, c, g / c, 2 * n * n * n / g / 1e9
 	}'
+	echo "  outside memory   $(account streamed)"
+	echo "  in memory        $(account core)"
 fi
 if has along; then each_along told; fi
 if has fft; then
