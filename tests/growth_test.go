@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-// holding runs a job that has 66 MB of memory and computes for minutes, until it is cancelled.
+// holding runs a job that has 66 MB of memory, a third of it for copies of views, and computes for minutes, until it is cancelled.
 func (d *dev) holding() {
 	d.t.Helper()
-	d.run("random x.npy:f32:3000000 seed=1", "random h.npy:f32:1000000 seed=2")
+	d.run("random x.npy:f32:4500000 seed=1", "random h.npy:f32:1000000 seed=2")
 	before := d.mapped()
-	d.queue("conv x.npy h.npy y.npy method=direct")
+	d.queue("conv x.npy[::-1] h.npy[::-1] y.npy method=direct")
 	d.eventually("its operands are mapped", func() bool { return d.mapped() >= before+1 })
 }
 
