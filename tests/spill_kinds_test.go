@@ -34,6 +34,8 @@ var boundWork = []string{
 	"random z.npy:c64:1024x2000 seed=7",
 	"fft z.npy fz.npy axes=0,1",
 	"fft x.npy fx.npy",
+	"dct m.npy t.npy axes=0",
+	"rfft m.npy rm.npy axes=0",
 }
 
 // Every kind of streamed job stays within --mem, and the daemon within what the
