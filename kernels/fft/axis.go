@@ -190,8 +190,9 @@ func (a *axis[T]) columnBlock(c *col[T], scratch []T, outer, first, count int) {
 	if v > 0 {
 		base, pitch := 2*(outer*a.n*a.inner+first), 2*a.inner
 		tile := 2 * v * a.k.W * a.n
-		c.exec(&rows[T]{a.dst[base:], pitch, a.dir.out, false}, &rows[T]{a.src[base:], pitch, a.dir.in, false}, v, a.dir.scale,
-			scratch[:tile], scratch[tile:2*tile])
+		to := rows[T]{buf: a.dst[base:], pitch: pitch, layout: a.dir.out}
+		from := rows[T]{buf: a.src[base:], pitch: pitch, layout: a.dir.in, memory: a.outer*a.n*a.inner >= memoryFrom}
+		c.exec(&to, &from, v, a.dir.scale, scratch[:tile], scratch[tile:2*tile])
 	}
 	if rest := count - v*a.k.W; rest > 0 {
 		a.laneGroup(c, scratch[:8*a.k.W*a.n], outer*a.inner+first+v*a.k.W, rest)
@@ -230,7 +231,7 @@ func (a *axis[T]) laneGroup(c *col[T], scratch []T, first, count int) {
 			o += 2 * a.inner
 		}
 	}
-	c.exec(&rows[T]{out, row, a.dir.out, false}, &rows[T]{buf: in, pitch: row}, 1, a.dir.scale, scratch[2*tile:3*tile], scratch[3*tile:])
+	c.exec(&rows[T]{buf: out, pitch: row, layout: a.dir.out}, &rows[T]{buf: in, pitch: row}, 1, a.dir.scale, scratch[2*tile:3*tile], scratch[3*tile:])
 	for l := range count {
 		o := a.lineStart(first + l)
 		for i := range a.n {

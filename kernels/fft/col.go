@@ -37,6 +37,8 @@ type rows[T simd.Float] struct {
 	pitch  int
 	layout simd.FFTLayout
 	stream bool // of an output: too large for the caches
+	memory bool // of an input: it is so large that it does not lie in the second cache
+	apart  int  // of an input of several passes: reals from vector to vector of a row; 0: side by side
 }
 
 // exec transforms v vectors a row from src to dst, by way of the tiles a and
@@ -60,7 +62,7 @@ func (c *col[T]) exec(dst, src *rows[T], v int, scale, a, b []T) {
 	for i, r := range c.radix[:last] {
 		m /= r
 		if i == 0 {
-			c.first(r, layout)(a, in, c.tw[0], m, v, m*pitch, pitch, row, r*row)
+			c.begin(a, src, v)
 		} else {
 			k.Mid[r](b, a, c.tw[i], m, s*v, s*m*row, s*row, s*row, r*s*row)
 			a, b = b, a
@@ -70,6 +72,32 @@ func (c *col[T]) exec(dst, src *rows[T], v int, scale, a, b []T) {
 	}
 	r := c.radix[last]
 	c.last(r, dst.layout, dst.stream, layout)(dst.buf, in, scale, s, v, s*pitch, pitch, s*dst.pitch, dst.pitch)
+}
+
+// farBytes is the distance of rows from which the processor's own prefetchers do not follow.
+const farBytes = 4096
+
+// begin is the first of several passes, from src to the tile a. Rows that lie far apart in
+// memory are asked for before they are needed, all their lines of the cache (the routine does
+// so with the first one of each, which is enough where they come from a cache).
+func (c *col[T]) begin(a []T, src *rows[T], v int) {
+	r, row := c.radix[0], 2*c.k.W*v
+	m, pass := c.n/r, c.first(r, src.layout)
+	switch {
+	case src.apart > 0:
+		for q := range v {
+			pass(a[q*2*c.k.W:], src.buf[q*src.apart:], c.tw[0], m, 1, m*src.pitch, src.pitch, row, r*row)
+		}
+	case src.memory && c.k.Ahead != nil && v > 1 && src.pitch*realSize[T]() >= farBytes:
+		for p := range m {
+			if p+1 < m {
+				c.k.Ahead(src.buf[(p+1)*src.pitch:], r, m*src.pitch, row)
+			}
+			pass(a[p*r*row:], src.buf[p*src.pitch:], c.tw[0][2*p*(r-1):], 1, v, m*src.pitch, src.pitch, row, r*row)
+		}
+	default:
+		pass(a, src.buf, c.tw[0], m, v, m*src.pitch, src.pitch, row, r*row)
+	}
 }
 
 // result is the tile in which exec's last pass finds its input: a Planar

@@ -24,8 +24,9 @@ type costs struct {
 	columns       int // vectors of columns of an array that go together, at most, and bytes of their tile
 	columnTile    int
 	long          int                                 // vectors of a block of columns of a line from memoryFrom on, at most
-	stream        int                                 // bytes of a line from which its parts do not stay in the caches between the sweeps: stores go past them
-	streamFirst   int                                 // bytes of a real at least for which the first sweep's do so too
+	wide          int                                 // blocks of its second sweep that go together, at most
+	stream        int                                 // bytes of a line from which the stores of its second sweep go past the caches
+	streamFirst   [2]int                              // bytes from which those of the first sweep do so too, in single and in double
 	blocks        bool                                // calls are of blocks of several vectors; if not, they count for each vector
 	whole         func(n, size int) int               // n1 of a line of n points that is one routine, or 0
 	memory        func(m machine, n1, n2 int) float64 // from factorAbove on, what waits for it
@@ -35,7 +36,7 @@ type costs struct {
 var costsAVX512 = costs{
 	pass:   [17]float64{2: 4.5, 3: 4.8, 4: 4.5, 5: 5, 7: 6.5, 8: 5, 11: 11, 13: 13, 16: 8.5},
 	second: 3, third: 12, call: 40, transpose: 12, transposeCall: 40, fused: 12, fusedBelow: lineFrom, copied: 8, steep: 1.15,
-	secondFrom: 20 << 10, thirdFrom: 512 << 10, columns: 4, columnTile: largeTile, long: 1, stream: streamBytes, streamFirst: 4, whole: wholeAVX512, memory: memoryAVX512,
+	secondFrom: 20 << 10, thirdFrom: 512 << 10, columns: 4, columnTile: largeTile, long: 1, wide: 1, stream: streamBytes, streamFirst: [2]int{streamBytes, streamBytes}, whole: wholeAVX512, memory: memoryAVX512,
 }
 
 // costsAVX2 are fitted to the times of all splits of 91 lengths from 64 to 131072, in
@@ -46,7 +47,7 @@ var costsAVX512 = costs{
 var costsAVX2 = costs{
 	pass:   [17]float64{2: 3.7, 3: 4.3, 4: 3.9, 5: 5.5, 7: 7.7, 8: 5.7, 11: 11.5, 13: 13.4, 16: 7},
 	second: 0.5, third: 1.3, call: 60, transposeCall: 72, fused: 6.8, fusedBelow: factorAbove + 1, copied: 13, steep: 1.1,
-	secondFrom: 20 << 10, thirdFrom: 200 << 10, columns: 16, columnTile: 2 * largeTile, long: 16, stream: 4 << 20, streamFirst: 8, blocks: true, whole: simd.FFTPackedColumns, memory: memoryAVX2,
+	secondFrom: 20 << 10, thirdFrom: 200 << 10, columns: 16, columnTile: 2 * largeTile, long: 8, wide: 4, stream: 4 << 20, streamFirst: [2]int{math.MaxInt, 8 << 20}, blocks: true, whole: simd.FFTPackedColumns, memory: memoryAVX2,
 }
 
 // wholeAVX512 are the lines that are one routine on AVX-512.
@@ -151,15 +152,16 @@ func memoryAVX512(m machine, n1, n2 int) float64 {
 
 // memoryAVX2 is the same on Zen 3, where a vector is one line of the cache: below
 // memoryFrom the nearer to a square the better, the less memory a part of the line takes
-// outside memory. Above, memory is read best in blocks of many lines of the cache a row,
-// which few rows leave room for in the second cache; measured up to 2^22 points. Tiles of
-// the second sweep stay within 8192 rows, and very long lines are squares.
+// outside memory. So it is above, but rows of the first sweep lie a page or more apart and
+// are best no more than 1024, and tiles of the second stay within 8192; measured up to 2^22
+// points. Blocks of one vector read memory a line of the cache at a time.
 func memoryAVX2(m machine, n1, n2 int) float64 {
 	octaves := math.Log2(float64(n2) / float64(n1))
 	if n1*n2 < memoryFrom {
 		return 0.6 * math.Abs(octaves)
 	}
-	best := min(max(2*math.Log2(8192)-math.Log2(float64(n1*n2)), 0), 4)
+	bits := math.Log2(float64(n1 * n2))
+	best := max(min(bits-20, 26-bits), 0)
 	v1, _ := m.widths(n1, n2)
-	return 3*math.Abs(octaves-best) + 16/float64(v1)
+	return 3*math.Abs(octaves-best) + 8/float64(v1)
 }

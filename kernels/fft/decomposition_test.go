@@ -97,6 +97,68 @@ func checkSplit[T simd.Float](t *testing.T, s *twoStep[T], x []T) {
 	}
 }
 
+// TestBlocksTogether: the second sweep has the same bits however many blocks it takes
+// together, whatever is left over.
+func TestBlocksTogether(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		t.Run("f32", testBlocksTogether[float32])
+		t.Run("f64", testBlocksTogether[float64])
+	})
+}
+
+func testBlocksTogether[T simd.Float](t *testing.T) {
+	rng, k := newRand(45), simd.FFT[T]()
+	for _, c := range [][2]int{{150, 154}, {64, 420}, {50, 512}, {k.W, 5000}} {
+		s, err := newTwoStep(nil, k, c[0], c[1])
+		must(t, err)
+		n := s.n1 * s.n2
+		s.v2, s.between, s.step = 1, s.n2*2*k.W, 2*k.W
+		s.tile = 2 * k.W * max(s.v1*roundUp(s.n1, k.W), 5*s.n2)
+		x, mid, tiles := normals[T](rng, 2*n), make([]T, s.s), make([]T, 2*s.tile)
+		var want []T
+		for _, wide := range []int{1, 2, 3, 5} {
+			s.wide = wide
+			y := make([]T, 2*n)
+			must(t, s.run(nil, y, x, inverse(T(0.5)), mid, tiles))
+			if wide == 1 {
+				want = y
+			} else if !slices.Equal(y, want) {
+				t.Errorf("%dx%d: %d blocks together have other bits", s.n1, s.n2, wide)
+			}
+		}
+	}
+}
+
+// TestFarRows: rows that lie far apart, and are asked for ahead, have the bits of near ones.
+func TestFarRows(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		t.Run("f32", testFarRows[float32])
+		t.Run("f64", testFarRows[float64])
+	})
+}
+
+func testFarRows[T simd.Float](t *testing.T) {
+	rng, k := newRand(46), simd.FFT[T]()
+	const v, far = 3, 2 * farBytes
+	row := 2 * k.W * v
+	for _, n := range []int{2, 8, 15, 64, 91, 128} {
+		c := newCol(k, n)
+		x, apart := normals[T](rng, n*row), make([]T, (n-1)*far+row)
+		for i := range n {
+			copy(apart[i*far:], x[i*row:(i+1)*row])
+		}
+		for _, layout := range []simd.FFTLayout{simd.Interleaved, simd.Swapped} {
+			y, z := make([]T, n*row), make([]T, n*row)
+			a, b := make([]T, n*row), make([]T, n*row)
+			c.exec(&rows[T]{buf: y, pitch: row, layout: layout}, &rows[T]{buf: x, pitch: row, layout: layout}, v, []T{2}, a, b)
+			c.exec(&rows[T]{buf: z, pitch: row, layout: layout}, &rows[T]{buf: apart, pitch: far, layout: layout, memory: true}, v, []T{2}, a, b)
+			if !slices.Equal(y, z) {
+				t.Errorf("%d rows, ends %d: far ones have other bits", n, layout)
+			}
+		}
+	}
+}
+
 // TestEveryTile: tile transforms of every smooth length, for each kind of end.
 func TestEveryTile(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
@@ -139,7 +201,7 @@ func checkTile[T simd.Float](t *testing.T, c *col[T], v int, x []T) {
 	for _, in := range layouts {
 		for _, out := range layouts {
 			dst := make([]T, c.n*row)
-			c.exec(&rows[T]{dst, row, out, false}, &rows[T]{x, row, in, false}, v, []T{1}, a, b)
+			c.exec(&rows[T]{buf: dst, pitch: row, layout: out}, &rows[T]{buf: x, pitch: row, layout: in}, v, []T{1}, a, b)
 			for _, at := range []int{0, w - 1, v*w - 1} {
 				got, src := lane(dst, out, at), lane(x, in, at)
 				want := exactly(src)

@@ -108,7 +108,8 @@ const memoryFrom = 1 << 18
 // divide the lanes evenly and leave the tile in the first cache, or for longer
 // transforms, where a row should fill several cache lines, in the second. From
 // memoryFrom on it is one, or some in the first sweep (costs.long): one block is
-// transposed in one call, but rows of several lines meet fewer pages.
+// transposed in one call, but rows of several lines meet fewer pages; blocks of the
+// second sweep go together there ([machine.wide]).
 func (m machine) widths(n1, n2 int) (v1, v2 int) {
 	limit, most := smallTile, n1*n2
 	switch {
@@ -135,11 +136,26 @@ func (m machine) width(n, lanes, limit, most int) int {
 	return v
 }
 
+// wide is how many blocks of the second sweep, of one vector each, go together from
+// memoryFrom on: rows of the result are written by several lines of the cache.
+func (m machine) wide(n1, n2 int) int {
+	if n1*n2 < memoryFrom || len(radices(n2, m.maxPow2)) == 1 {
+		return 1
+	}
+	return max(min(m.cost.wide, n1/m.w), 1)
+}
+
+// streams tells for each sweep of a line of n points whether its stores go past the caches.
+func (m machine) streams(n int) [2]bool {
+	bytes := 2 * n * m.size
+	return [2]bool{bytes >= m.cost.streamFirst[m.size/8], bytes >= m.cost.stream}
+}
+
 func (m machine) sLen(n1, n2 int) int { return 2 * roundUp(n1, m.w) * n2 }
 
 func (m machine) tileLen(n1, n2 int) int {
 	v1, v2 := m.widths(n1, n2)
-	return 2 * m.w * max(v1*roundUp(n1, m.w), v2*n2)
+	return 2 * m.w * max(v1*roundUp(n1, m.w), v2*m.wide(n1, n2)*n2)
 }
 
 // scratch is the number of reals that a line of n points needs.

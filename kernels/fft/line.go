@@ -173,7 +173,7 @@ func (l *line[T]) tile(k *simd.FFTKernels[T], dst, src []T, dir *direction[T], s
 		in[i*row], in[i*row+k.W] = src[2*i+re], src[2*i+im]
 	}
 	out := l.col.other(a, b)
-	l.col.exec(&rows[T]{out, row, dir.out, false}, &rows[T]{buf: in, pitch: row}, 1, dir.scale, a, b)
+	l.col.exec(&rows[T]{buf: out, pitch: row, layout: dir.out}, &rows[T]{buf: in, pitch: row}, 1, dir.scale, a, b)
 	for i := range l.n {
 		copy(dst[2*i:2*i+2], out[i*row:])
 	}

@@ -23,6 +23,7 @@ type twoStep[T simd.Float] struct {
 	k      *simd.FFTKernels[T]
 	n1, n2 int
 	v1, v2 int // vectors of a block in each sweep
+	wide   int // blocks of s that the second sweep takes together, side by side in dst
 	c1, c2 *col[T]
 	// Where things lie: reals from row to row of src and of dst, from block to block
 	// of s, and from row to row of it; and the blocks of k1 that are made. A part of a
@@ -55,9 +56,9 @@ func newTwoStep[T simd.Float](w *pool.Worker, k *simd.FFTKernels[T], n1, n2 int)
 	t := &twoStep[T]{k: k, n1: n1, n2: n2, c1: plannedCol(k, n1), c2: plannedCol(k, n2)}
 	m := machineOf(k)
 	t.v1, t.v2 = m.widths(n1, n2)
+	t.wide = m.wide(n1, n2)
 	t.pitchIn, t.pitchOut, t.between, t.step, t.blocks = 2*n2, 2*n1, n2*2*k.W*t.v2, 2*k.W*t.v2, (n1+k.W-1)/k.W
-	past := n1*n2*2*m.size >= m.cost.stream
-	t.stream = [2]bool{past && m.size >= m.cost.streamFirst, past}
+	t.stream = m.streams(n1 * n2)
 	t.fused, t.tile, t.s = m.fuses(n1, n2), m.tileLen(n1, n2), m.sLen(n1, n2)
 	r, factored := newRoots(n1*n2), !t.fused && n1*n2 > factorAbove
 	if m.wholeColumns(n1*n2) == n1 {
@@ -143,7 +144,7 @@ func (t *twoStep[T]) laneTable(r *roots, j2, k1 int) {
 // run transforms src to dst. In parallel if c is not nil; else with the given
 // tiles, two of them.
 func (t *twoStep[T]) run(c *crew[T], dst, src []T, dir *direction[T], s, tiles []T) error {
-	first, second := t.n2/(t.v1*t.k.W), max(t.n1/(t.v2*t.k.W), 1)
+	first, second := t.n2/(t.v1*t.k.W), tilesOf(max(t.n1/(t.v2*t.k.W), 1), t.wide)
 	switch {
 	case c == nil && t.whole[0] != nil:
 		t.runWhole(dst, src, dir, s, tiles)
@@ -159,7 +160,7 @@ func (t *twoStep[T]) run(c *crew[T], dst, src []T, dir *direction[T], s, tiles [
 	if err != nil {
 		return err
 	}
-	return c.tasks(second, c.grain(2*t.k.W*t.v2*t.n2), 2*t.tile, func(lo, hi int, tiles []T) {
+	return c.tasks(second, c.grain(2*t.k.W*t.v2*t.wide*t.n2), 2*t.tile, func(lo, hi int, tiles []T) {
 		t.rows(dst, s, lo, hi, dir, tiles)
 	})
 }
@@ -210,7 +211,7 @@ func (t *twoStep[T]) columnsAt(s, src []T, block, j2 int, dir *direction[T], til
 	half, row := t.tile, 2*w*t.v1
 	a, b := tiles[:half], tiles[half:2*half]
 	out := t.c1.result(a, b)
-	t.c1.exec(&rows[T]{buf: out, pitch: row}, &rows[T]{src, t.pitchIn, dir.in, false}, t.v1, nil, a, b)
+	t.c1.exec(&rows[T]{buf: out, pitch: row}, &rows[T]{buf: src, pitch: t.pitchIn, layout: dir.in, memory: t.n1*t.n2 >= memoryFrom}, t.v1, nil, a, b)
 	t.transpose(s, out, block, j2)
 }
 
@@ -289,19 +290,26 @@ func (t *twoStep[T]) twiddles(block, kb, v int) (tw, u []T) {
 	return t.t[kb*2*w*w:], t.u[at*2*w:]
 }
 
-// rows is the second sweep over blocks lo to hi of outputs.
+// rows is the second sweep over blocks lo*wide to hi*wide-1 of outputs; whoever does
+// the last whole block does the one that overlaps it.
 func (t *twoStep[T]) rows(dst, s []T, lo, hi int, dir *direction[T], tiles []T) {
 	lanes := t.v2 * t.k.W
-	for i := lo; i < hi; i++ {
-		t.rowBlock(dst, s, i, i*lanes, dir, tiles)
+	whole := max(t.n1/lanes, 1)
+	for i := lo * t.wide; i < min(hi*t.wide, whole); i += t.wide {
+		t.rowBlocks(dst, s, i, min(t.wide, whole-i), i*lanes, dir, tiles)
 	}
-	if hi == t.n1/lanes && t.n1%lanes != 0 {
-		t.rowBlock(dst, s, hi, t.n1-lanes, dir, tiles)
+	if hi*t.wide >= whole && t.n1 > lanes && t.n1%lanes != 0 {
+		t.rowBlocks(dst, s, whole, 1, t.n1-lanes, dir, tiles)
 	}
 }
 
 // rowBlock does the block of outputs that begins at k1.
 func (t *twoStep[T]) rowBlock(dst, s []T, block, k1 int, dir *direction[T], tiles []T) {
+	t.rowBlocks(dst, s, block, 1, k1, dir, tiles)
+}
+
+// rowBlocks does some blocks of outputs, of one vector if they are several, that begin at k1.
+func (t *twoStep[T]) rowBlocks(dst, s []T, block, count, k1 int, dir *direction[T], tiles []T) {
 	half, row := t.tile, 2*t.k.W*t.v2
 	a, b := tiles[:half], tiles[half:2*half]
 	from, pitch := block*t.between, t.step
@@ -309,17 +317,20 @@ func (t *twoStep[T]) rowBlock(dst, s []T, block, k1 int, dir *direction[T], tile
 		from, pitch = block*row, 2*t.n1
 	}
 	src := rows[T]{buf: s[from:], pitch: pitch}
+	if count > 1 {
+		src.apart = t.between
+	}
 	if t.n1 >= t.k.W {
 		stream := t.stream[1] || dir.stream
 		if r := t.c2.radix; len(r) == 1 { // the call alone, for the sake of short lines
 			t.c2.last(r[0], dir.out, stream, simd.Planar)(dst[2*k1:], src.buf, dir.scale, 1, t.v2, src.pitch, 0, t.pitchOut, 0)
 			return
 		}
-		t.c2.exec(&rows[T]{dst[2*k1:], t.pitchOut, dir.out, stream}, &src, t.v2, dir.scale, a, b)
+		t.c2.exec(&rows[T]{buf: dst[2*k1:], pitch: t.pitchOut, layout: dir.out, stream: stream}, &src, t.v2*count, dir.scale, a, b)
 		return
 	}
 	out := t.c2.other(a, b)
-	t.c2.exec(&rows[T]{out, row, dir.out, false}, &src, 1, dir.scale, a, b)
+	t.c2.exec(&rows[T]{buf: out, pitch: row, layout: dir.out}, &src, 1, dir.scale, a, b)
 	for i := range t.n2 {
 		copy(dst[2*i*t.n1:][:2*t.n1], out[i*row:])
 	}

@@ -91,6 +91,9 @@ type FFTKernels[T Float] struct {
 	// src[i*srow:] to Planar rows at dst[i*drow:]; DeinterleaveSwapped reads
 	// Swapped rows.
 	Deinterleave, DeinterleaveSwapped func(dst, src []T, rows, v, srow, drow int)
+	// Ahead asks for n reals from the beginning of each of some rows at a distance, which are
+	// needed soon. It is nil where that does not pay.
+	Ahead func(src []T, rows, pitch, n int)
 	// Mul multiplies n interleaved complex numbers: dst[i] = a[i]*b[i].
 	// dst may be a.
 	Mul func(dst, a, b []T, n int)

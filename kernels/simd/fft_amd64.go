@@ -19,6 +19,7 @@ type fftTable[T Float] struct {
 	asmColumns16, asmColumns16Swapped                              func(dst, src, t *T, v, sk int)
 	asmWhole, asmPacked                                            map[int][2]fftAsmWhole[T]
 	asmUnpack, asmPack                                             func(dstA, dstB, srcA, srcB, tw *T, n int)
+	asmAhead                                                       func(src *T, rows, pitch, n int)
 	asmMul                                                         func(dst, a, b *T, n int)
 }
 
@@ -45,6 +46,9 @@ func (t fftTable[T]) kernels(isa ISA) *FFTKernels[T] {
 	}
 	k.Transpose = t.transpose
 	k.TransposeStream = t.transposeStream
+	if t.asmAhead != nil {
+		k.Ahead = t.ahead
+	}
 	k.Mul, k.Unpack, k.Pack = t.mul, t.unpack, t.pack
 	k.Columns16, k.Columns16Swapped = t.columns(t.asmColumns16), t.columns(t.asmColumns16Swapped)
 	k.Whole, k.Packed = map[int][2]FFTWhole[T]{}, map[int][2]FFTWhole[T]{}
@@ -161,6 +165,16 @@ func (t fftTable[T]) copier(f func(dst, src *T, rows, v, srow, drow int)) func(d
 		}
 		f(&dst[0], &src[0], rows, v, srow, drow)
 	}
+}
+
+func (t fftTable[T]) ahead(src []T, rows, pitch, n int) {
+	if rows <= 0 || n <= 0 {
+		return
+	}
+	if (rows-1)*pitch+n > len(src) {
+		panic("simd: fft rows beyond their operand")
+	}
+	t.asmAhead(&src[0], rows, pitch, n)
 }
 
 func (t fftTable[T]) columns(f func(dst, src, t *T, v, sk int)) func(dst, src, tw []T, v, sk int) {

@@ -342,13 +342,17 @@ func TestFFTShortOperands(t *testing.T) {
 	k := FFT[float64]()
 	full := func(n int) []float64 { return make([]float64, n) }
 	row := 2 * k.W
-	for name, call := range map[string]func(){
+	calls := map[string]func(){
 		"src":        func() { k.Mid[4](full(4*row), full(4*row-1), full(6), 1, 1, row, 0, row, 0) },
 		"dst":        func() { k.Mid[4](full(4*row-1), full(4*row), full(6), 1, 1, row, 0, row, 0) },
 		"twiddles":   func() { k.Mid[4](full(4*row), full(4*row), full(5), 1, 1, row, 0, row, 0) },
 		"transpose":  func() { k.Transpose(full(k.W*row), full(k.W*row-1), full(k.W*row), nil, 1, row, 0, row, 0) },
 		"multiplier": func() { k.Mul(full(8), full(8), full(6), 4) },
-	} {
+	}
+	if k.Ahead != nil {
+		calls["rows"] = func() { k.Ahead(full(2*row-1), 2, row, row) }
+	}
+	for name, call := range calls {
 		func() {
 			defer func() {
 				if recover() == nil {

@@ -709,6 +709,11 @@ func fftDeinterleaveF32AVX2(dst *float32, src *float32, rows int, v int, srow in
 //go:noescape
 func fftDeinterleaveSwappedF32AVX2(dst *float32, src *float32, rows int, v int, srow int, drow int)
 
+// fftAheadF32AVX2 asks for n reals of each of some rows, which are needed soon.
+//
+//go:noescape
+func fftAheadF32AVX2(src *float32, rows int, pitch int, n int)
+
 // fftMulF32AVX2 multiplies n vectors of interleaved complex numbers; its twin is fftMulGo.
 //
 //go:noescape
@@ -1418,6 +1423,11 @@ func fftDeinterleaveF64AVX2(dst *float64, src *float64, rows int, v int, srow in
 //
 //go:noescape
 func fftDeinterleaveSwappedF64AVX2(dst *float64, src *float64, rows int, v int, srow int, drow int)
+
+// fftAheadF64AVX2 asks for n reals of each of some rows, which are needed soon.
+//
+//go:noescape
+func fftAheadF64AVX2(src *float64, rows int, pitch int, n int)
 
 // fftMulF64AVX2 multiplies n vectors of interleaved complex numbers; its twin is fftMulGo.
 //

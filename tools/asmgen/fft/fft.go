@@ -51,6 +51,9 @@ func Generate(c *build.Context) {
 		t.transpose(true, true)
 		t.deinterleave(interleaved)
 		t.deinterleave(swapped)
+		if !t.avx512 {
+			t.rowsAhead()
+		}
 		t.multiply()
 		t.realPass(true)
 		t.realPass(false)
@@ -72,6 +75,9 @@ func GoFiles() (map[string][]byte, error) {
 		}
 		for _, n := range []string{"Transpose", "TransposeFactored", "TransposeFactoredStream", "Deinterleave", "DeinterleaveSwapped", "Mul", "Unpack", "Pack"} {
 			fmt.Fprintf(&b, "asm%s: fft%s%s,\n", n, n, t.suffix())
+		}
+		if !t.avx512 {
+			fmt.Fprintf(&b, "asmAhead: fftAhead%s,\n", t.suffix())
 		}
 		fmt.Fprintf(&b, "asmColumns16: fftColumns16%s,\nasmColumns16Swapped: fftColumns16Swapped%[1]s,\n", t.suffix())
 		fmt.Fprintf(&b, "asmWhole: map[int][2]fftAsmWhole[%s]{\n", t.typeName())

@@ -43,6 +43,33 @@ func (t *target) deinterleave(in layout) {
 	t.end()
 }
 
+// rowsAhead asks for the lines of the cache with n reals of each of some rows.
+func (t *target) rowsAhead() {
+	name := "fftAhead" + t.suffix()
+	t.Function(name)
+	t.Doc(name + " asks for n reals of each of some rows, which are needed soon.")
+	t.Pragma("noescape")
+	t.SignatureExpr(fmt.Sprintf("func(src *%s, rows, pitch, n int)", t.typeName()))
+	t.MOVQ(t.arg("src"), reg.RSI)
+	t.MOVQ(t.arg("rows"), reg.RCX)
+	t.MOVQ(t.arg("pitch"), reg.R8)
+	t.MOVQ(t.arg("n"), reg.R9)
+	t.SHLQ(operand.U8(t.shift()), reg.R8)
+	t.SHLQ(operand.U8(t.shift()), reg.R9)
+	t.Label("rows")
+	t.MOVQ(reg.RSI, reg.RDI)
+	t.LEAQ(operand.Mem{Base: reg.RSI, Index: reg.R9, Scale: 1}, reg.RDX)
+	t.Label("lines")
+	t.PREFETCHT0(operand.Mem{Base: reg.RDI})
+	t.ADDQ(operand.I32(64), reg.RDI)
+	t.CMPQ(reg.RDI, reg.RDX)
+	t.JLT(operand.LabelRef("lines"))
+	t.ADDQ(reg.R8, reg.RSI)
+	t.DECQ(reg.RCX)
+	t.JNE(operand.LabelRef("rows"))
+	t.RET()
+}
+
 // multiply makes the product of interleaved complex numbers, n whole vectors.
 func (t *target) multiply() {
 	name := "fftMul" + t.suffix()
