@@ -84,7 +84,8 @@ func sizingManual() *kernels.Kernel {
 		Name: "sizing", Summary: "How much memory and disk to give a device", Synopsis: "vgpu mount --mem SIZE --spill DIR:SIZE ... MOUNTPOINT",
 		Manual: kernels.Manual{
 			Description: "--mem bounds buffers, kernels' scratch and the staging of transfers together; the daemon itself takes some 50 to 200 MiB beside it. " +
-				"Give what the machine can spare: the pages of buffers are tmpfs, which the kernel may swap but does not drop. Without swap, --mem and what others need must fit into RAM.\n\n" +
+				"Give what the machine can spare: the pages of buffers are tmpfs, which the kernel may swap but does not drop. Without swap, --mem and what others need must fit into RAM. " +
+				"What a job worked in stays with the daemon for a minute, for the next job, unless a buffer needs it (tiers/ram/cached).\n\n" +
 				"A job runs at the machine's speed if its operands and its scratch fit (mode memory in explain). If they do not, a kernel that streams reads them piece by piece from where they lie, " +
 				"at the disk's speed or its own, whichever is slower; half of --mem is the most it takes while others may run. A kernel that does not stream is refused with ENOMEM and the byte counts.\n\n" +
 				"For matrix products of n by n outside memory, the more memory the fewer passes: with M elements of it each operand is read about n / sqrt(M) times. " +
