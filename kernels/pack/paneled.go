@@ -193,6 +193,9 @@ func (p *paneled) run(x *kernels.Exec) error {
 		p.beside(&src.Layout, &dst.Layout)
 	}
 	in, out := x.Src[0], x.Dst[0]
+	for a, n := range p.In.Shape { // what was planned for may be a part of it
+		in.Layout = in.Layout.Range(a, 0, n)
+	}
 	in.Layout, _ = p.three(in.Layout)
 	out.Layout, _ = p.three(out.Layout)
 	arena := stream.NewArena(x.Mem, p.mem())
