@@ -139,6 +139,18 @@ func TestArenaRounding(t *testing.T) {
 
 func addr(p []byte) int64 { return int64(uintptr(unsafe.Pointer(unsafe.SliceData(p)))) }
 
+// memoryCalls counts the calls that give memory or take it, from now on.
+func (i *injector) memoryCalls() *atomic.Int64 {
+	var calls atomic.Int64
+	i.arm(func(op, _ string) error {
+		if op == "remount" || op == "mmap" || op == "madvise" || op == "munmap" {
+			calls.Add(1)
+		}
+		return nil
+	})
+	return &calls
+}
+
 // In the steady state a job costs no mount call, and no mapping.
 func TestArenaSteadyState(t *testing.T) {
 	s, inject := openFaulty(t, kinds()[0], 256<<20)
@@ -151,13 +163,7 @@ func TestArenaSteadyState(t *testing.T) {
 		a.Close()
 	}
 	run()
-	var calls atomic.Int64
-	inject.arm(func(op, _ string) error {
-		if op == "remount" || op == "mmap" || op == "madvise" || op == "munmap" {
-			calls.Add(1)
-		}
-		return nil
-	})
+	calls := inject.memoryCalls()
 	for range 50 {
 		run()
 	}

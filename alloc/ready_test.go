@@ -1,9 +1,6 @@
 package alloc
 
-import (
-	"sync/atomic"
-	"testing"
-)
+import "testing"
 
 // All that a large arena had is there for the next, until a buffer needs it, somebody
 // may write past us, or nobody has come for a while.
@@ -20,13 +17,7 @@ func TestArenaKept(t *testing.T) {
 	}
 	cached := func() int64 { return s.Usage().Cached }
 	run()
-	var calls atomic.Int64
-	inject.arm(func(op, _ string) error {
-		if op == "remount" || op == "mmap" || op == "madvise" || op == "munmap" {
-			calls.Add(1)
-		}
-		return nil
-	})
+	calls := inject.memoryCalls()
 	run()
 	inject.disarm()
 	if n := calls.Load(); n != 0 || cached() < big {
